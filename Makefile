@@ -1,0 +1,27 @@
+# Each recipe is one line that can be typed by hand. PYTHON names the interpreter that makes the environment.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: verify test bench lint
+
+# The book: every claim verified on this machine.
+verify: .venv/installed
+	$(BIN)/pytest spec
+
+# Everything: lint and types, then book and tests with branch coverage.
+test: lint
+	$(BIN)/pytest --cov --cov-report=term
+
+# What the harness costs against plain exec.
+bench: .venv/installed
+	$(BIN)/pytest tests/bench_harness.py
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyrefly check
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --constraint constraints.txt --editable '.[test]'
+	touch $@

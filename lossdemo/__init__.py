@@ -1,0 +1,1 @@
+"""How PyTorch's losses move a model's parameters, as claims that are tests."""

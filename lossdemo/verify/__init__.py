@@ -1,0 +1,1 @@
+"""What turns the chapters of the book into tests."""

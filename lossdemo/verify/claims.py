@@ -1,0 +1,331 @@
+"""Reads the claims of the book out of its Markdown, and refuses what would not be verified.
+
+A chapter is a Markdown file; each `##` heading in it is a claim. `README.md` and `sources.md` are pages without claims.
+Importing this module does not import torch.
+"""
+
+import doctest
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate, pairwise, zip_longest
+from pathlib import Path
+from typing import Literal, NamedTuple
+from urllib.parse import unquote
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+BASES = ("mathematics", "documented", "observed")
+LONGEST_TITLE = 72
+WITHOUT_CLAIMS = ("README.md", "sources.md")
+
+_MARKDOWN = MarkdownIt("commonmark")
+_PROMPT = re.compile(r"[\s>*+-]*>>>(\s|$)")
+_PYTHON_LIKE = re.compile(r"\W*(py|python\d*|pycon\d*|ipython\d*|doctest)\b", re.IGNORECASE)
+_FIELDS = re.compile(r"(Basis|Source|Since|Needs): (.+)")
+_SINCE = re.compile(r"torch (\d+)\.(\d+)")
+
+
+class Problem(NamedTuple):
+    """Something in a page that would not be verified. `line` counts from 1."""
+
+    path: Path
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.message}"
+
+
+class Refused(Exception):
+    """A page has problems; each is a line of the message, with file, line and what to do."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class Heading(NamedTuple):
+    """A title of any level (`h1`, `h2`, …), without the marks around code and emphasis."""
+
+    line: int
+    level: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One section of a chapter: a sentence that can be false, and the example that could refute it.
+
+    `line` is the heading's, counted from 1; `start` and `end` are offsets into the page's text. The `lineno` of each
+    example counts from 0 in the whole file. `preamble` is the chapter's code before its first claim.
+    """
+
+    title: str
+    id: str
+    path: Path
+    line: int
+    start: int
+    end: int
+    text: str
+    preamble: tuple[doctest.Example, ...]
+    examples: tuple[doctest.Example, ...]
+    basis: str
+    source: str
+    since: tuple[int, int] | None
+    needs: Literal["cuda"] | None
+
+
+@dataclass
+class Page:
+    """One Markdown file of the book, and what is wrong with it. Lines count from 1."""
+
+    path: Path
+    text: str
+    headings: list[Heading] = field(default_factory=list)
+    links: list[tuple[int, str]] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def anchors(self) -> list[str]:
+        """What a link may name, in order, as GitHub makes it: a repeated title gets -1, then -2."""
+        anchors: list[str] = []
+        for heading in self.headings:
+            anchor, count = slug(heading.title), 0
+            while anchor in anchors:
+                count += 1
+                anchor = f"{slug(heading.title)}-{count}"
+            anchors.append(anchor)
+        return anchors
+
+    def refuse(self, line: int, message: str) -> None:
+        """Note a problem at `line`, counted from 1."""
+        self.problems.append(Problem(self.path, line, message))
+
+
+class Book:
+    """The pages of a directory, read once; titles and links are checked across all of them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @cached_property
+    def pages(self) -> dict[Path, Page]:
+        """Every page by its path, the chapters in the order in which README.md links to them."""
+        pages = {path: read_page(path) for path in sorted(self.directory.glob("*.md"))}
+        readme = pages.get(self.directory / "README.md")
+        order = [self.directory / target.partition("#")[0] for _, target in readme.links] if readme else []
+        pages = {path: pages[path] for path in [*order, *pages] if path in pages}
+        _refuse_repeated_titles(pages)
+        for page in pages.values():
+            _refuse_broken_links(page, pages)
+        return pages
+
+    def claims(self, path: Path) -> list[Claim]:
+        """The claims of the page at `path`, in its order.
+
+        Raises:
+            Refused: if anything in the page would not be verified.
+        """
+        page = self.pages[path]
+        if page.problems:
+            raise Refused(sorted(page.problems, key=lambda problem: problem.line))
+        return page.claims
+
+    def __iter__(self) -> Iterator[Claim]:
+        """Every claim of the book, chapter by chapter."""
+        for path in self.pages:
+            yield from self.claims(path)
+
+
+def slug(title: str) -> str:
+    """The anchor that GitHub gives a heading: lower case, blanks to hyphens, punctuation dropped."""
+    return re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-")
+
+
+def read_page(path: Path) -> Page:
+    """Read one Markdown file. What is wrong with it is in `problems`, not raised."""
+    page = Page(path, path.read_text(encoding="utf-8"))
+    tokens = _MARKDOWN.parse(page.text)
+    for token, inline in pairwise(tokens):
+        if token.type == "heading_open":
+            title = "".join(child.content for child in inline.children or [])
+            page.headings.append(Heading(_lines(token)[0] + 1, token.tag, title))
+    page.links = [link for token in tokens if token.type == "inline" for link in _links(token)]
+    fences = [_read_fence(page, token) for token in tokens if token.type == "fence"]
+    _refuse_prompts_outside(page, fences)
+    if path.name not in WITHOUT_CLAIMS:
+        _read_claims(page, fences)
+    return page
+
+
+class _Fence(NamedTuple):
+    first: int  # line of the opening ```, counted from 0
+    last: int  # the line after the closing one
+    runs: bool
+    examples: list[doctest.Example]
+
+
+def _read_fence(page: Page, token: Token) -> _Fence:
+    first, last = _lines(token)
+    info = token.info.strip()
+    if info != "python":
+        if _PYTHON_LIKE.match(info):
+            page.refuse(first + 1, f"```{info} is not run: write ```python, and nothing after it")
+        return _Fence(first, last, False, [])
+    if page.path.name in WITHOUT_CLAIMS:
+        page.refuse(first + 1, "this page has no claims, so its code is not run: move it to a chapter")
+    examples = []
+    try:
+        parts = doctest.DocTestParser().parse(token.content)
+    except ValueError as error:
+        line = re.match(r"line (\d+)", str(error))
+        page.refuse(first + 1 + int(line[1] if line else 1), f"{error}: doctest cannot read this prompt")
+        return _Fence(first, last, True, [])
+    line = first + 1
+    for part in parts:
+        if isinstance(part, doctest.Example):
+            part.lineno += first + 1
+            line = part.lineno + part.source.count("\n") + part.want.count("\n")
+            examples.append(_checked(page, part))
+        elif part.strip():
+            stray = line + len(part) - len(part.lstrip("\n"))
+            page.refuse(
+                stray + 1,
+                "no prompt prints this, so it is not compared: start code with >>> , write an empty line of output"
+                " as <BLANKLINE>, and prose outside the fence",
+            )
+    return _Fence(first, last, True, examples)
+
+
+def _checked(page: Page, example: doctest.Example) -> doctest.Example:
+    if example.options:
+        page.refuse(example.lineno + 1, "a doctest directive weakens the comparison: state the claim without it")
+    if example.exc_msg is not None:
+        example.options[doctest.ELLIPSIS] = True
+    return example
+
+
+def _refuse_prompts_outside(page: Page, fences: list[_Fence]) -> None:
+    run = {line for fence in fences if fence.runs for line in range(fence.first, fence.last)}
+    for number, line in enumerate(page.text.splitlines()):
+        if number not in run and _PROMPT.match(line):
+            page.refuse(number + 1, "this prompt is not run: put it at the margin, in a ```python fence")
+
+
+def _read_claims(page: Page, fences: list[_Fence]) -> None:
+    headings = [heading for heading in page.headings if heading.level == "h2"]
+    if not headings:
+        page.refuse(1, "a chapter has claims: give each a ## heading")
+    starts = [0, *accumulate(len(line) + 1 for line in page.text.split("\n"))]
+    first = headings[0].line if headings else len(starts)
+    preamble = tuple(example for fence in fences if fence.first < first for example in fence.examples)
+    for heading, after in zip_longest(headings, headings[1:]):
+        start = starts[heading.line - 1]
+        end = starts[after.line - 1] if after else len(page.text)
+        inside = [fence for fence in fences if start <= starts[fence.first] < end]
+        fields = _read_fields(page, heading.line, page.text[start:end])
+        _refuse_unverified(page, heading, inside)
+        page.claims.append(
+            Claim(
+                title=heading.title,
+                id=slug(heading.title),
+                path=page.path,
+                line=heading.line,
+                start=start,
+                end=end,
+                text=page.text[start:end],
+                preamble=preamble,
+                examples=tuple(example for fence in inside for example in fence.examples),
+                basis=fields.get("Basis", ""),
+                source=fields.get("Source", ""),
+                since=_since(fields.get("Since", "")),
+                needs="cuda" if "Needs" in fields else None,
+            )
+        )
+
+
+def _refuse_unverified(page: Page, heading: Heading, fences: list[_Fence]) -> None:
+    line, _, title = heading
+    if len(title) > LONGEST_TITLE:
+        page.refuse(line, f"the title has {len(title)} characters, at most {LONGEST_TITLE} are allowed: shorten it")
+    for fence in fences:
+        if fence.runs and not fence.examples:
+            page.refuse(fence.first + 1, "this code has no prompt, so it is not run: start each statement with >>> ")
+    if not any(fence.examples for fence in fences):
+        page.refuse(line, f"the claim {title!r} has no example: show it in a ```python fence with >>> prompts")
+    elif not any(example.want for fence in fences for example in fence.examples):
+        page.refuse(line, f"the example of {title!r} compares nothing: print something that the claim settles")
+
+
+def _read_fields(page: Page, line: int, section: str) -> dict[str, str]:
+    """The last paragraph: `Basis: … · Source: … · Since: torch 2.13 · Needs: cuda`."""
+    body = section.rstrip()
+    last = body.rpartition("\n\n")[2]
+    where = line + body.count("\n") - last.count("\n")
+    fields = {}
+    for entry in " ".join(last.split()).split(" · ") if last.startswith("Basis: ") else []:
+        match = _FIELDS.fullmatch(entry)
+        if not match:
+            page.refuse(where, f"{entry!r} is not one of Basis, Source, Since, Needs, each followed by ': '")
+        else:
+            fields[match[1]] = match[2]
+    if "Basis" not in fields:
+        page.refuse(line, f"the claim has no basis: end it with the line 'Basis: {'|'.join(BASES)} · Source: …'")
+    elif fields["Basis"] not in BASES:
+        page.refuse(where, f"the basis {fields['Basis']!r} is not one of {', '.join(BASES)}")
+    if "Since" in fields and not _since(fields["Since"]):
+        page.refuse(where, f"'Since: {fields['Since']}' is not a release: write it as 'Since: torch 2.13'")
+    if fields.get("Needs", "cuda") != "cuda":
+        page.refuse(where, f"'Needs: {fields['Needs']}' is unknown: only 'Needs: cuda' is")
+    return fields
+
+
+def _since(text: str) -> tuple[int, int] | None:
+    match = _SINCE.fullmatch(text)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def _refuse_repeated_titles(pages: dict[Path, Page]) -> None:
+    """A claim's id is its heading's anchor, so no other claim and no other heading of its page may have it."""
+    for claim in [claim for page in pages.values() for claim in page.claims]:
+        for page in pages.values():
+            for line, level, title in page.headings:
+                other = (page.path, line) != (claim.path, claim.line)
+                rival = page.path == claim.path or (level == "h2" and page.claims)
+                if other and rival and slug(title) == claim.id:
+                    message = f"{page.path.name}:{line} has the same title: each claim needs its own"
+                    pages[claim.path].refuse(claim.line, message)
+
+
+def _refuse_broken_links(page: Page, pages: dict[Path, Page]) -> None:
+    for line, target in page.links:
+        if re.match(r"(https?|mailto):", target):
+            continue
+        name, _, anchor = unquote(target).partition("#")
+        path = (page.path.parent / name).resolve() if name else page.path
+        if not target or not path.exists():
+            page.refuse(line, f"the link to {target!r} leads nowhere: no such file")
+        elif anchor and path.suffix == ".md":
+            known = pages.get(path) or read_page(path)
+            if anchor not in known.anchors:
+                page.refuse(line, f"the link to {target!r} leads nowhere: {path.name} has no such heading")
+
+
+def _links(inline: Token) -> Iterator[tuple[int, str]]:
+    """The line, counted from 1, and target of each link and picture in a block of text."""
+    line = _lines(inline)[0] + 1
+    for child in inline.children or []:
+        if child.type in ("softbreak", "hardbreak"):
+            line += 1
+        elif child.type in ("link_open", "image"):
+            yield line, str(child.attrs["href" if child.type == "link_open" else "src"])
+
+
+def _lines(token: Token) -> tuple[int, int]:
+    """First line and the line after the last, counted from 0."""
+    assert token.map is not None, f"{token.type} is a block, and blocks have lines"
+    return token.map[0], token.map[1]

@@ -1,0 +1,137 @@
+"""The pytest plugin: `--device`, `--dtype`, `--seed`, `--threads`, and one test for each claim in each setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sybil import Document, Example, Region, Sybil
+from sybil.integration.pytest import SybilItem
+from sybil.sybil import SybilCollection
+
+from lossdemo.verify.claims import Book, Claim, Refused
+
+if TYPE_CHECKING:
+    # Torch comes with it, and takes a second: only what runs claims imports it.
+    from lossdemo.verify.evaluator import Setting
+
+BOOK = "spec"
+CHAPTERS = pytest.StashKey[SybilCollection]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The settings of a run; `--device` and `--dtype` may be given several times."""
+    group = parser.getgroup("lossdemo", "the claims of the book")
+    group.addoption(
+        "--device",
+        action="append",
+        choices=("cpu", "cuda"),
+        help="run on this device (default: cpu, and cuda where there is one)",
+    )
+    group.addoption(
+        "--dtype",
+        action="append",
+        choices=("float32", "float64"),
+        help="run with this default dtype (default: float32 for the book, both for tests)",
+    )
+    group.addoption("--seed", type=int, default=0, help="seed torch, NumPy and random before each claim (default: 0)")
+    group.addoption("--threads", type=int, default=1, help="run each claim with this many threads (default: 1)")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A page of the book is collected once for each setting."""
+    config = parent.config
+    if file_path.suffix != ".md" or file_path.parent != config.rootpath / BOOK:
+        return None
+    if CHAPTERS not in config.stash:
+        book = Book(file_path.parent)
+        config.stash[CHAPTERS] = SybilCollection(Chapters(book, setting) for setting in settings(config))
+    return config.stash[CHAPTERS].pytest()(file_path, parent)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A claim that cannot run here is skipped, with the reason."""
+    if isinstance(item, SybilItem):
+        reason = not_run_because(item.example.parsed, item.example.region.evaluator.setting)
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=f"not run here: {reason}"))
+
+
+class Chapters(Sybil):
+    """The chapters as Sybil documents in one setting: a region is a claim, and its name is the claim's id."""
+
+    def __init__(self, book: Book, setting: Setting) -> None:
+        super().__init__(parsers=[self.regions], pattern="*.md", path=str(book.directory))
+        self.book = book
+        self.setting = setting
+
+    def parse(self, path: Path) -> Document:
+        """Read the page at `path`; one with problems fails the collection with all of them."""
+        try:
+            return super().parse(path)
+        except Refused as refused:
+            raise pytest.Collector.CollectError(str(refused)) from None
+
+    def regions(self, document: Document) -> Iterator[Region]:
+        """One region for each claim."""
+        for claim in self.book.claims(Path(document.path)):
+            yield Region(claim.start, claim.end, parsed=claim, evaluator=Evaluator(self.setting))
+
+    def identify(self, example: Example) -> str:
+        """The claim's id and setting: `mae-resists-outliers-better-than-mse[cpu]`."""
+        return f"{example.parsed.id}[{self.setting}]"
+
+
+class Evaluator:
+    """Sybil's evaluator of one claim in one setting."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+
+    def __call__(self, example: Example) -> str | None:
+        """The failure as text, or None where the claim holds."""
+        from lossdemo.verify.evaluator import run
+
+        claim: Claim = example.parsed
+        failure = run(claim, self.setting)
+        if failure is None:
+            return None
+        example.line, example.column = failure.line, 1  # Sybil reports this line: the prompt's, not the heading's
+        return f"{claim.title} [{self.setting}]\n\n{failure.message}"
+
+
+def settings(config: pytest.Config) -> list[Setting]:
+    """Every device with every dtype that the command line asks for."""
+    import torch
+
+    from lossdemo.verify.evaluator import Setting
+
+    dtypes = [getattr(torch, dtype) for dtype in config.option.dtype or ["float32"]]
+    return [
+        Setting(device, dtype, config.option.seed, config.option.threads)
+        for device in devices(config)
+        for dtype in dtypes
+    ]
+
+
+def devices(config: pytest.Config) -> list[str]:
+    """The devices asked for, by default those that are here."""
+    import torch
+
+    return config.option.device or ["cpu", *["cuda"] * torch.cuda.is_available()]
+
+
+def not_run_because(claim: Claim, setting: Setting) -> str | None:
+    """Why `claim` cannot run in `setting` on this machine, or None where it can."""
+    import torch
+
+    if setting.device == "cuda" and not torch.cuda.is_available():
+        return "torch finds no CUDA device"
+    if claim.needs and claim.needs != setting.device:
+        return f"the claim needs {claim.needs}"
+    major, minor = torch.__version__.split(".")[:2]
+    if claim.since and claim.since > (int(major), int(minor)):
+        return f"the claim holds since torch {'.'.join(map(str, claim.since))}, this is {torch.__version__}"
+    return None
