@@ -154,14 +154,18 @@ def least_squares(x: ArrayLike, y: ArrayLike) -> Array:
 
 
 def least_absolute(x: ArrayLike, y: ArrayLike) -> Array:
-    """The minimiser of MAE over the lines: slope and intercept, for x (N, 1) and y (N, 1).
+    """The minimisers of MAE over the lines, for x (N, 1) and y (N, 1): of the best the flattest and the steepest.
 
-    Some best line passes through two of the points (a vertex of the linear programme), so all pairs are tried.
+    MAE often has many best lines, all of the same error; they lie between these two, which are equal where the best line
+    is unique. Each passes through two of the points (it is a vertex of a linear programme), so all pairs are tried.
+
+    Returns:
+        (2, 2), a row of slope and intercept for each. Lines count as equally good to 1e-6 of the error.
     """
     x, y = _float(x).ravel(), _float(y).ravel()
-    lines = []
-    for i, j in combinations(range(len(x)), 2):
-        if x[i] != x[j]:
-            slope = (y[i] - y[j]) / (x[i] - x[j])
-            lines.append((slope, y[i] - slope * x[i]))
-    return np.asarray(min(lines, key=lambda line: np.abs(line[0] * x + line[1] - y).sum()))
+    i, j = np.array([(i, j) for i, j in combinations(range(len(x)), 2) if x[i] != x[j]]).T
+    slopes = (y[i] - y[j]) / (x[i] - x[j])
+    lines = np.column_stack([slopes, y[i] - slopes * x[i]])
+    errors = np.abs(lines @ np.array([x, np.ones_like(x)]) - y).mean(1)
+    best = lines[errors <= errors.min() * (1 + 1e-6)]
+    return best[[best[:, 0].argmin(), best[:, 0].argmax()]]
