@@ -6,6 +6,7 @@ Importing this module does not import torch.
 
 import doctest
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,7 @@ _MARKDOWN = MarkdownIt("commonmark")
 _PROMPT = re.compile(r"[\s>*+-]*>>>(\s|$)")
 _PYTHON_LIKE = re.compile(r"\W*(py|python\d*|pycon\d*|ipython\d*|doctest)\b", re.IGNORECASE)
 _FIELDS = re.compile(r"(Basis|Source|Since|Needs): (.+)")
+_WORD = {"Ll", "Lm", "Lo", "Lt", "Lu", "Mc", "Me", "Mn", "Nd", "Pc"}  # letters, marks, digits and _, as in Ruby's \p{Word}
 _SINCE = re.compile(r"torch (\d+)\.(\d+)")
 
 
@@ -142,8 +144,9 @@ class Book:
 
 
 def slug(title: str) -> str:
-    """The anchor that GitHub gives a heading: lower case, blanks to hyphens, punctuation dropped."""
-    return re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-")
+    """The anchor that GitHub gives a heading: lower case, blanks to hyphens, punctuation and symbols dropped."""
+    kept = (c for c in title.strip().lower() if c in "- " or unicodedata.category(c) in _WORD)
+    return "".join(kept).replace(" ", "-")
 
 
 def read_page(path: Path) -> Page:
