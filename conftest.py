@@ -1,15 +1,31 @@
 """Wires the book and the devices into pytest."""
 
+from collections.abc import Generator
+
 import pytest
+from hypothesis import settings
+
+# The same examples everywhere, and no deadline: machines are noisy.
+settings.register_profile("lossdemo", derandomize=True, deadline=None)
+settings.load_profile("lossdemo")
 
 pytest_plugins = ["lossdemo.verify.plugin", "pytester"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for `device` or `dtype` runs once for each that the command line names."""
-    from lossdemo.verify.plugin import devices  # here: pytest wants to import its plugins itself, and first
+    """A test that asks for `setting` runs on each device and with each dtype that the command line names."""
+    from lossdemo.verify import plugin  # here: pytest wants to import its plugins itself, and first
 
-    if "device" in metafunc.fixturenames:
-        metafunc.parametrize("device", devices(metafunc.config))
-    if "dtype" in metafunc.fixturenames:
-        metafunc.parametrize("dtype", metafunc.config.option.dtype or ["float32", "float64"])
+    if "setting" in metafunc.fixturenames:
+        metafunc.parametrize(
+            "setting", plugin.settings(metafunc.config, ["float32", "float64"]), indirect=True, ids=str
+        )
+
+
+@pytest.fixture
+def setting(request: pytest.FixtureRequest) -> Generator[None]:
+    """Torch as a claim would find it in this setting: default device and dtype, seed, warnings as errors."""
+    from lossdemo.verify.evaluator import torch_as  # here: it imports torch, and a run of the book may not need it
+
+    with torch_as(request.param):
+        yield request.param

@@ -150,14 +150,14 @@ def least_squares(x: ArrayLike, y: ArrayLike) -> Array:
     """The minimiser of MSE over the lines: slopes, then the intercept, for x (N, features) and y (N, 1)."""
     x = _float(x)
     design = np.column_stack([x, np.ones(len(x))])
-    return np.linalg.lstsq(design, _float(y).ravel(), rcond=None)[0]
+    return _float(np.linalg.lstsq(design, _float(y).ravel(), rcond=None)[0])
 
 
 def least_absolute(x: ArrayLike, y: ArrayLike) -> Array:
     """The minimisers of MAE over the lines, for x (N, 1) and y (N, 1): of the best the flattest and the steepest.
 
-    MAE often has many best lines, all of the same error; they lie between these two, which are equal where the best line
-    is unique. Each passes through two of the points (it is a vertex of a linear programme), so all pairs are tried.
+    MAE often has many best lines, all of the same error; their slopes lie between these two, which are equal where the
+    best line is unique. Each passes through two of the points (a vertex of a linear programme), so all pairs are tried.
 
     Returns:
         (2, 2), a row of slope and intercept for each. Lines count as equally good to 1e-6 of the error.

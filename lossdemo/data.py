@@ -95,7 +95,7 @@ def diabetes(*, standardised: bool = False) -> tuple[Tensor, Tensor]:
     from sklearn.datasets import load_diabetes  # here: scikit-learn takes as long to import as torch
 
     x, y = load_diabetes(return_X_y=True, scaled=False)
-    return _inputs(x, standardised), _floats(y[:, None])
+    return _inputs(x, standardised), _floats(np.reshape(y, (-1, 1)))
 
 
 def breast_cancer(*, standardised: bool = False) -> tuple[Tensor, Tensor]:
@@ -110,11 +110,11 @@ def breast_cancer(*, standardised: bool = False) -> tuple[Tensor, Tensor]:
     from sklearn.datasets import load_breast_cancer  # here: scikit-learn takes as long to import as torch
 
     x, y = load_breast_cancer(return_X_y=True)
-    return _inputs(x, standardised), _floats(y[:, None])
+    return _inputs(x, standardised), _floats(np.reshape(y, (-1, 1)))
 
 
 def digits(*, standardised: bool = False) -> tuple[Tensor, Tensor]:
-    """Handwritten digits in 8 x 8 pixels, in the order of the original: the last ones are by other writers.
+    """Handwritten digits in 8 x 8 pixels.
 
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, 1998, its test set; by way of scikit-learn.
 

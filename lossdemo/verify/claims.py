@@ -26,7 +26,18 @@ _MARKDOWN = MarkdownIt("commonmark")
 _PROMPT = re.compile(r"[\s>*+-]*>>>(\s|$)")
 _PYTHON_LIKE = re.compile(r"\W*(py|python\d*|pycon\d*|ipython\d*|doctest)\b", re.IGNORECASE)
 _FIELDS = re.compile(r"(Basis|Source|Since|Needs): (.+)")
-_WORD = {"Ll", "Lm", "Lo", "Lt", "Lu", "Mc", "Me", "Mn", "Nd", "Pc"}  # letters, marks, digits and _, as in Ruby's \p{Word}
+_WORD = {
+    "Ll",
+    "Lm",
+    "Lo",
+    "Lt",
+    "Lu",
+    "Mc",
+    "Me",
+    "Mn",
+    "Nd",
+    "Pc",
+}  # letters, marks, digits and _, as in Ruby's \p{Word}
 _SINCE = re.compile(r"torch (\d+)\.(\d+)")
 
 

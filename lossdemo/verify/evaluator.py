@@ -4,7 +4,7 @@ import doctest
 import random
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -59,7 +59,7 @@ STATE: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
 
 
 @contextmanager
-def torch_as(setting: Setting) -> Iterator[None]:
+def torch_as(setting: Setting) -> Generator[None]:
     """Torch's global state as `setting` says, seeded, with warnings as errors; afterwards as it was before."""
     cuda = range(torch.cuda.device_count()) if setting.device == "cuda" else ()
     before = [read() for read, _ in STATE]
@@ -85,7 +85,7 @@ def run(claim: Claim, setting: Setting) -> Failure | None:
     """Run a claim behind its chapter's preamble, in a namespace of its own; None where it holds."""
     examples = [*claim.preamble, *claim.examples]
     namespace = {"__name__": claim.id}
-    test = doctest.DocTest(examples, namespace, claim.id, str(claim.path), 0, None)  # pyrefly: ignore
+    test = doctest.DocTest(examples, namespace, claim.id, str(claim.path), 0, None)
     try:
         with torch_as(setting):
             doctest.DebugRunner(OutputChecker(), verbose=False).run(test)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """A claim that cannot run here is skipped, with the reason."""
-    if isinstance(item, SybilItem):
+    if isinstance(item, SybilItem) and isinstance(item.example.region.evaluator, Evaluator):
         reason = not_run_because(item.example.parsed, item.example.region.evaluator.setting)
         if reason:
             item.add_marker(pytest.mark.skip(reason=f"not run here: {reason}"))
@@ -102,25 +102,17 @@ class Evaluator:
         return f"{claim.title} [{self.setting}]\n\n{failure.message}"
 
 
-def settings(config: pytest.Config) -> list[Setting]:
-    """Every device with every dtype that the command line asks for."""
+def settings(config: pytest.Config, dtypes: Sequence[str] = ("float32",)) -> list[Setting]:
+    """Every device with every dtype that the command line asks for, by default the devices here and `dtypes`."""
     import torch
 
     from lossdemo.verify.evaluator import Setting
 
-    dtypes = [getattr(torch, dtype) for dtype in config.option.dtype or ["float32"]]
     return [
-        Setting(device, dtype, config.option.seed, config.option.threads)
-        for device in devices(config)
-        for dtype in dtypes
+        Setting(device, getattr(torch, dtype), config.option.seed, config.option.threads)
+        for device in config.option.device or ["cpu", *["cuda"] * torch.cuda.is_available()]
+        for dtype in config.option.dtype or dtypes
     ]
-
-
-def devices(config: pytest.Config) -> list[str]:
-    """The devices asked for, by default those that are here."""
-    import torch
-
-    return config.option.device or ["cpu", *["cuda"] * torch.cuda.is_available()]
 
 
 def not_run_because(claim: Claim, setting: Setting) -> str | None:

@@ -1,0 +1,85 @@
+"""The book as a whole: sources, links, style, and the README's copy of a claim."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lossdemo.verify.claims import Book, Claim, Page, read_page
+
+ROOT = Path(__file__).parent.parent
+BOOK = Book(ROOT / "spec")
+CLAIMS = list(BOOK)
+STATEMENTS = [f"S{n}" for n in range(1, 32)]
+
+
+def sections(page: Page) -> dict[str, str]:
+    """Text by `##` heading."""
+    parts = re.split(r"^## (.+)\n", page.text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def cited(claim: Claim) -> set[str]:
+    """The statements of the source document that a claim cites."""
+    return set(re.findall(r"\[(S\d+)\]\(sources\.md#s\d+\)", claim.source))
+
+
+SOURCES = sections(BOOK.pages[ROOT / "spec" / "sources.md"])
+
+
+def test_sources_lists_every_statement_once_in_order() -> None:
+    """sources.md has S1 to S31, and nothing else."""
+    assert list(SOURCES) == STATEMENTS
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_each_statement_has_a_verdict_and_the_claims_that_settle_it(statement: str) -> None:
+    """A statement is settled by claims that cite it, and carries one of three verdicts."""
+    assert len(re.findall(r"\*\*(Holds|Holds if|False as written)\b\.?\*\*", SOURCES[statement])) == 1
+    settled_by = {tuple(link) for link in re.findall(r"\]\((\w+\.md)#([^)]+)\)", SOURCES[statement])}
+    citing = {(claim.path.name, claim.id) for claim in CLAIMS if statement in cited(claim)}
+    assert settled_by
+    assert settled_by <= citing
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_a_claim_rests_on_something_that_can_be_looked_up(claim: Claim) -> None:
+    """Every claim cites a source; what is documented cites the documentation; citations lead to what they say."""
+    assert claim.source
+    if claim.basis == "documented":
+        assert re.search(r"\]\(https://", claim.source)
+    for label, target in re.findall(r"\[(S\d+)\]\(([^)]+)\)", claim.source):
+        assert target == f"sources.md#{label.lower()}"
+
+
+@pytest.mark.parametrize("page", BOOK.pages.values(), ids=lambda page: page.path.name)
+def test_pages_use_only_what_github_renders(page: Page) -> None:
+    """No braces or double backslashes in `$…$`, no raw HTML but details, no directives."""
+    prose = re.sub(r"^```.*?^```$", "", page.text, flags=re.DOTALL | re.MULTILINE)
+    mathematics = re.findall(r"\$([^$\n]+(?:\n[^$\n]+)?)\$", prose)
+    assert not [formula for formula in mathematics if re.search(r"[{}]|\\\\", formula)]
+    assert not re.findall(r"<(?!/?(?:details|summary)\b)[a-z/!][^>\n]*>", re.sub(r"`[^`]*`", "", prose))
+    assert not re.findall(r"^(?::::|\.\. )|\{#", prose, flags=re.MULTILINE)
+
+
+def test_every_chapter_is_in_the_readme() -> None:
+    """The book's README links to each page of it."""
+    linked = {target for _, target in BOOK.pages[ROOT / "spec" / "README.md"].links}
+    assert {path.name for path in BOOK.pages} - {"README.md"} <= linked
+
+
+def test_the_readmes_claim_is_the_books() -> None:
+    """The claim that README.md shows in full is a copy of a claim of the book, to the letter."""
+    shown = re.search(r"^````markdown\n(.+?)^````$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert shown
+    assert shown[1].strip() in [claim.text.strip() for claim in CLAIMS]
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_of_the_top_level_lead_somewhere(name: str) -> None:
+    """Links beside the book lead to files and headings that are there."""
+    for _, target in read_page(ROOT / name).links:
+        path, _, anchor = target.partition("#")
+        if not target.startswith("https:"):
+            assert (ROOT / path).exists(), target
+            assert not anchor or anchor in read_page(ROOT / path).anchors, target

@@ -1,0 +1,187 @@
+"""Reading claims out of Markdown: what is found, and what is refused with file, line and what to do."""
+
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from lossdemo.verify.claims import Book, Refused, slug
+
+CHAPTER = """\
+# Sums
+
+```python
+>>> x = 1
+```
+
+## One and one is two
+
+Adding `x` to itself.
+
+```python
+>>> x + x
+2
+```
+
+Basis: mathematics · Source: [Peano](https://example.org/peano)
+"""
+
+
+def book(directory: Path, **pages: str) -> Book:
+    """A book of the given pages."""
+    for name, text in pages.items():
+        (directory / f"{name}.md").write_text(text, encoding="utf-8")
+    return Book(directory)
+
+
+def refusals(directory: Path, **pages: str) -> list[tuple[str, int, str]]:
+    """File, line and message of each problem of the first page."""
+    with pytest.raises(Refused) as refused:
+        book(directory, **pages).claims(directory / f"{next(iter(pages))}.md")
+    return [(problem.path.name, problem.line, problem.message) for problem in refused.value.problems]
+
+
+def test_reads_a_claim(tmp_path: Path) -> None:
+    """A claim has its heading's title, line and slug, the chapter's preamble, its examples and its last line."""
+    (claim,) = book(tmp_path, sums=CHAPTER).claims(tmp_path / "sums.md")
+    assert (claim.title, claim.id, claim.line) == ("One and one is two", "one-and-one-is-two", 7)
+    assert [example.source for example in claim.preamble] == ["x = 1\n"]
+    assert [(example.source, example.want, example.lineno) for example in claim.examples] == [("x + x\n", "2\n", 11)]
+    assert (claim.basis, claim.source) == ("mathematics", "[Peano](https://example.org/peano)")
+    assert (claim.since, claim.needs) == (None, None)
+    assert CHAPTER[claim.start : claim.end] == claim.text
+    assert claim.text.startswith("## One and one")
+
+
+def test_reads_since_and_needs(tmp_path: Path) -> None:
+    """The last line may say which torch and which device a claim needs, also over two lines."""
+    text = CHAPTER.replace("Basis: mathematics ·", "Basis: observed · Since: torch 2.12 · Needs: cuda\n·")
+    (claim,) = book(tmp_path, sums=text).claims(tmp_path / "sums.md")
+    assert (claim.basis, claim.since, claim.needs) == ("observed", (2, 12), "cuda")
+
+
+def test_an_example_may_have_several_fences_and_a_subheading(tmp_path: Path) -> None:
+    """All fences up to the next claim belong to a claim, also below a `###`."""
+    more = "```python\n>>> y = 3\n```\n\n### Also\n\n~~~python\n>>> x + y\n4\n~~~\n\nBasis:"
+    (claim,) = book(tmp_path, sums=CHAPTER.replace("Basis:", more)).claims(tmp_path / "sums.md")
+    assert [example.source for example in claim.examples] == ["x + x\n", "y = 3\n", "x + y\n"]
+
+
+def test_only_tracebacks_have_ellipsis(tmp_path: Path) -> None:
+    """`...` is a wildcard in an expected exception alone."""
+    text = CHAPTER.replace(
+        "2\n```", "2\n>>> 1 / 0\nTraceback (most recent call last):\n  ...\nZeroDivisionError: ...\n```"
+    )
+    (claim,) = book(tmp_path, sums=text).claims(tmp_path / "sums.md")
+    assert [bool(example.options) for example in claim.examples] == [False, True]
+
+
+def test_chapters_come_in_the_order_of_the_readme(tmp_path: Path) -> None:
+    """The README's links give the order; a chapter that it does not link to comes last."""
+    other = CHAPTER.replace("two", "three")
+    third = CHAPTER.replace("two", "four")
+    pages = book(tmp_path, README="[b](b.md) then [a](a.md)", a=CHAPTER, b=other, c=third)
+    assert [path.stem for path in pages.pages] == ["b", "a", "README", "c"]
+    assert [claim.path.stem for claim in pages] == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("title", "anchor"),
+    [
+        ("MAE resists outliers better than MSE", "mae-resists-outliers-better-than-mse"),
+        ("zero_grad may stand first", "zero_grad-may-stand-first"),
+        ("backward adds to .grad", "backward-adds-to-grad"),
+        ("lr < 2/L, or not?", "lr--2l-or-not"),
+        ("Größe × Maß: g²", "größe--maß-g"),
+        ("  two  blanks ", "two--blanks"),
+    ],
+)
+def test_slug_is_githubs(title: str, anchor: str) -> None:
+    """A slug is lower case, with hyphens for blanks and no punctuation or symbols."""
+    assert slug(title) == anchor
+
+
+def test_marks_in_a_title_are_not_part_of_it(tmp_path: Path) -> None:
+    """Code and emphasis in a heading are read without their marks."""
+    (claim,) = book(tmp_path, sums=CHAPTER.replace("One and", "`One` *and*")).claims(tmp_path / "sums.md")
+    assert (claim.title, claim.id) == ("One and one is two", "one-and-one-is-two")
+
+
+REFUSED = {
+    "no example": ("```python\n>>> x + x\n2\n```", "", 7, "has no example: show it in a ```python fence"),
+    "compares nothing": (">>> x + x\n2", ">>> y = x + x", 7, "compares nothing: print something"),
+    "no basis": ("Basis: mathematics · Source: ", "See ", 7, "has no basis: end it with the line 'Basis:"),
+    "text after the basis": ("/peano)\n", "/peano)\n\nOne more thing.\n", 7, "has no basis: end it"),
+    "unknown basis": ("mathematics", "hearsay", 16, "'hearsay' is not one of mathematics, documented, observed"),
+    "unknown field": ("· Source:", "· Author:", 16, "is not one of Basis, Source, Since, Needs"),
+    "unknown release": ("· Source:", "· Since: 2.13 · Source:", 16, "write it as 'Since: torch 2.13'"),
+    "unknown need": ("· Source:", "· Needs: tpu · Source:", 16, "only 'Needs: cuda' is"),
+    "long title": ("One and one is two", "One " * 18 + "and", 7, "has 75 characters, at most 72 are allowed"),
+    "no claims": ("## ", "", 1, "a chapter has claims"),
+    "py fence": ("is two\n", "is two\n\n```py\nx = 1\n```\n", 9, "```py is not run: write ```python"),
+    "pycon fence": ("is two\n", "is two\n\n```pycon\n```\n", 9, "```pycon is not run: write ```python"),
+    "Python fence": ("is two\n", "is two\n\n~~~Python\nx = 1\n~~~\n", 9, "```Python is not run: write ```python"),
+    "directive fence": ("is two\n", "is two\n\n```{python}\n```\n", 9, "```{python} is not run: write ```python"),
+    "titled fence": ("is two\n", "is two\n\n```python title=a\n```\n", 9, "```python title=a is not run"),
+    "python3 fence": ("is two\n", "is two\n\n```python3\n```\n", 9, "```python3 is not run: write ```python"),
+    "indented prompt": ("is two\n", "is two\n\n    >>> 1\n    1\n", 9, "this prompt is not run: put it at the margin"),
+    "quoted prompt": ("is two\n", "is two\n\n> >>> 1\n> 1\n", 9, "this prompt is not run: put it at the margin"),
+    "prompt in text": ("is two\n", "is two\n\n```text\n>>> 1\n```\n", 10, "this prompt is not run"),
+    "prompt in a comment": ("is two\n", "is two\n\n<!--\n>>> 1\n-->\n", 10, "this prompt is not run"),
+    "code without prompt": ("is two\n", "is two\n\n```python\n1 == 2\n```\n", 10, "no prompt prints this"),
+    "empty code": ("is two\n", "is two\n\n```python\n```\n", 9, "this code has no prompt, so it is not run"),
+    "after a blank line": (">>> x + x\n2\n", ">>> x + x\n2\n\n3\n", 15, "no prompt prints this, so it is not compared"),
+    "no blank after prompt": (">>> x + x", ">>>x + x", 12, "doctest cannot read this prompt"),
+    "doctest directive": (">>> x + x", ">>> x + x    # doctest: +SKIP", 12, "a doctest directive weakens"),
+    "same title": ("Basis:", "## One and *one* is two\n\nBasis:", 7, "sums.md:16 has the same title"),
+    "link to no heading": ("Adding", "[see](#nothing)", 9, "'#nothing' leads nowhere: sums.md has no such heading"),
+    "link to no file": ("Adding", "[see](nothing.md)", 9, "'nothing.md' leads nowhere: no such file"),
+    "picture of nothing": ("Adding", "![see](no.svg)", 9, "'no.svg' leads nowhere: no such file"),
+    "empty link": ("Adding", "and\n[see]()", 10, "'' leads nowhere"),
+    "reference to nothing": ("Adding", "[see][a]\n\n[a]: b.md\n\n", 9, "'b.md' leads nowhere: no such file"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "line", "message"), REFUSED.values(), ids=REFUSED)
+def test_refuses(tmp_path: Path, old: str, new: str, line: int, message: str) -> None:
+    """What would not be verified is refused, with its file and line and what to do."""
+    assert old in CHAPTER
+    found = refusals(tmp_path, sums=CHAPTER.replace(old, new, 1))
+    assert any(file == "sums.md" and where == line and message in text for file, where, text in found), found
+
+
+def test_refuses_the_title_of_another_chapter(tmp_path: Path) -> None:
+    """Titles are unique in the whole book, whichever of its files is asked for."""
+    assert refusals(tmp_path, sums=CHAPTER, more=CHAPTER) == [
+        ("sums.md", 7, "more.md:7 has the same title: each claim needs its own")
+    ]
+
+
+def test_refuses_code_in_a_page_without_claims(tmp_path: Path) -> None:
+    """README.md and sources.md have no claims, so code in them would not be run."""
+    page = "# Sources\n\n## S1\n\n```python\n>>> 1\n1\n```\n"
+    assert refusals(tmp_path, sources=page)[0][:2] == ("sources.md", 5)
+    assert book(tmp_path, sources="# Sources\n\n## S1\n").claims(tmp_path / "sources.md") == []
+
+
+def test_links_to_other_pages_resolve(tmp_path: Path) -> None:
+    """Headings of other pages, repeated ones too, files beside the book and the web are fine to link to."""
+    (tmp_path / "LICENSE").write_text("free")
+    links = "[a](b.md#x) [b](b.md#x-1) [c](LICENSE) [d](https://example.org) [e](#sums) [f](mailto:a@example.org)"
+    pages = book(tmp_path, sums=CHAPTER.replace("Adding", links), README="# R", b="# X\n\n### X\n")
+    assert len(pages.claims(tmp_path / "sums.md")) == 1
+
+
+def test_lists_claims_without_torch(tmp_path: Path) -> None:
+    """A chapter's claims can be listed by a Python that never imports torch."""
+    book(tmp_path, sums=CHAPTER)
+    code = dedent(f"""
+        import sys
+        from pathlib import Path
+        from lossdemo.verify.claims import Book
+        print([claim.id for claim in Book(Path({str(tmp_path)!r}))], "torch" in sys.modules)
+    """)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['one-and-one-is-two'] False\n"

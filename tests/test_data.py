@@ -1,0 +1,103 @@
+"""Shapes, dtypes, devices and contents of the data sets."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from lossdemo import data
+from lossdemo.verify.evaluator import Setting
+
+SETS = {
+    "line": (data.line, (100, 1), (100, 1)),
+    "blobs": (data.blobs, (150, 2), (150,)),
+    "random labels": (data.random_labels, (100, 10), (100,)),
+    "telephone calls": (data.telephone_calls, (24, 1), (24, 1)),
+    "diabetes": (data.diabetes, (442, 10), (442, 1)),
+    "breast cancer": (data.breast_cancer, (569, 30), (569, 1)),
+    "digits": (data.digits, (1797, 64), (1797,)),
+}
+
+
+@pytest.mark.parametrize(("load", "x_shape", "y_shape"), SETS.values(), ids=SETS)
+def test_shapes_and_dtypes(setting: Setting, load: Callable, x_shape: tuple, y_shape: tuple) -> None:
+    """Inputs and real targets have the default dtype, labels are int64, all on the default device and finite."""
+    x, y = load()
+    assert (tuple(x.shape), tuple(y.shape)) == (x_shape, y_shape)
+    assert x.dtype == setting.dtype
+    assert y.dtype == (setting.dtype if y.ndim == 2 else torch.int64)
+    assert x.device.type == y.device.type == setting.device
+    assert torch.isfinite(x).all()
+    assert torch.isfinite(y).all()
+
+
+@pytest.mark.parametrize("load", [data.line, data.blobs, data.random_labels])
+def test_draws_depend_on_their_own_seed_alone(load: Callable) -> None:
+    """A set is the same whatever torch's generator has done, leaves it alone, and another seed draws another set."""
+    before = torch.get_rng_state()
+    first = load()[0]
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(99)
+    assert torch.equal(first, load()[0])
+    assert not torch.equal(first, load(seed=1)[0])
+
+
+def test_line_without_noise_is_the_line(setting: Setting) -> None:
+    """y = 2x + 1, and noise moves y by its standard deviation."""
+    x, y = data.line(2000, noise=0)
+    torch.testing.assert_close(y, 2 * x + 1)
+    noisy_x, noisy_y = data.line(2000, noise=0.5)
+    assert torch.equal(x, noisy_x)
+    assert (noisy_y - y).std().item() == pytest.approx(0.5, rel=0.05)
+
+
+def test_blobs_surround_their_centres(setting: Setting) -> None:
+    """Each class has as many points as the others, around a centre at distance 2."""
+    x, y = data.blobs(400, classes=4, spread=0.1)
+    assert y.bincount().tolist() == [100] * 4
+    centres = torch.stack([x[y == label].mean(0) for label in range(4)])
+    torch.testing.assert_close(centres.norm(dim=1), torch.full((4,), 2.0), rtol=0, atol=0.05)
+    assert (x[y == 0] - centres[0]).std().item() == pytest.approx(0.1, rel=0.15)
+
+
+def test_random_labels_take_every_class() -> None:
+    """Labels run from 0 to classes - 1, each about as often."""
+    counts = data.random_labels(1000, features=3, classes=4)[1].bincount()
+    assert counts.tolist() == pytest.approx([250] * 4, abs=60)
+
+
+def test_spoil_adds_to_the_given_rows_of_a_copy(setting: Setting) -> None:
+    """Only the named rows differ, and the original stays."""
+    y = torch.zeros(4, 1)
+    assert data.spoil(y, [1, 3], by=50).flatten().tolist() == [0, 50, 0, 50]
+    assert data.spoil(torch.zeros(2, 2), [0], by=-1).tolist() == [[-1, -1], [0, 0]]
+    assert y.any().item() is False
+    with pytest.raises(IndexError):
+        data.spoil(y, [4], by=1)
+
+
+def test_telephone_calls_are_the_published_ones() -> None:
+    """Years 1950 to 1973, with the jump of 1964 and the return of 1970."""
+    year, calls = data.telephone_calls()
+    assert year.flatten().tolist() == list(range(1950, 1974))
+    assert calls[[0, 13, 14, 19, 20, 23], 0].tolist() == pytest.approx([4.4, 21.2, 119, 212, 43, 29])
+    assert calls.sum().item() == pytest.approx(1199.8)
+
+
+@pytest.mark.parametrize("load", [data.diabetes, data.breast_cancer, data.digits])
+def test_standardised_columns_have_mean_zero_and_deviation_one(setting: Setting, load: Callable) -> None:
+    """Standardised sets are the raw ones, shifted and scaled; constant columns are zero."""
+    raw, y = load()
+    x, same = load(standardised=True)
+    assert torch.equal(y, same)
+    torch.testing.assert_close(x.mean(0), torch.zeros(x.shape[1]), rtol=0, atol=1e-4)
+    varies = raw.amax(0) > raw.amin(0)
+    torch.testing.assert_close(x[:, varies].std(0, correction=0), torch.ones(int(varies.sum())), rtol=1e-4, atol=0)
+    assert not x[:, ~varies].any()
+
+
+def test_standardise_uses_the_statistics_of_another_set() -> None:
+    """Held-out data are shifted and scaled as the training data are."""
+    train, held_out = torch.tensor([[0.0], [2.0]]), torch.tensor([[3.0]])
+    assert data.standardise(train).tolist() == [[-1], [1]]
+    assert data.standardise(held_out, like=train).tolist() == [[2]]
