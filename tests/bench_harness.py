@@ -1,6 +1,6 @@
 """What the harness costs: the book under pytest against the same code under plain exec, in one process.
 
-`make bench` runs it. The number in brackets behind the medians is the ratio. It is no test: a slow machine fails nothing.
+`make bench` runs it; the number in brackets behind the medians is the ratio. It is no test: slowness fails nothing.
 """
 
 import io
