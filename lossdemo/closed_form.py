@@ -163,6 +163,8 @@ def least_absolute(x: ArrayLike, y: ArrayLike) -> Array:
         (2, 2), a row of slope and intercept for each. Lines count as equally good to 1e-6 of the error.
     """
     x, y = _float(x).ravel(), _float(y).ravel()
+    if np.ptp(x) == 0:
+        raise ValueError("all x are equal: a line needs two different ones")
     i, j = np.array([(i, j) for i, j in combinations(range(len(x)), 2) if x[i] != x[j]]).T
     slopes = (y[i] - y[j]) / (x[i] - x[j])
     lines = np.column_stack([slopes, y[i] - slopes * x[i]])

@@ -63,17 +63,18 @@ def random_labels(n: int = 100, *, features: int = 10, classes: int = 2, seed: i
     return _floats(random.standard_normal((n, features))), torch.tensor(random.integers(classes, size=n))
 
 
-def spoil(values: Tensor, rows: Sequence[int], by: float) -> Tensor:
-    """A copy of targets or inputs, shape (n, …), with `by` added to the given rows."""
+def spoil(values: Tensor, rows: Sequence[int] | Tensor, by: float) -> Tensor:
+    """A copy of targets or inputs, shape (n, …), with `by` added once to the rows given by number or mask (n,)."""
     spoilt = values.clone()
-    spoilt[list(rows)] += by
+    spoilt[torch.as_tensor(rows)] += by
     return spoilt
 
 
 def telephone_calls() -> tuple[Tensor, Tensor]:
     """International calls from Belgium by year; from 1964 to 1969 their minutes were recorded instead of their number.
 
-    Source: Rousseeuw and Leroy, Robust Regression and Outlier Detection, Wiley 1987, chapter 2, table 3.
+    Source: Rousseeuw and Leroy, Robust Regression and Outlier Detection, Wiley 1987, chapter 2, table 2
+    (there in tens of millions).
 
     Returns:
         year (24, 1), 1950 to 1973, and calls (24, 1) in millions.
@@ -140,8 +141,8 @@ def standardise(x: Tensor, like: Tensor | None = None) -> Tensor:
         (n, features); for `like` None each column has mean 0 and standard deviation 1 (the one that divides by n).
     """
     like = x if like is None else like
-    deviation = like.std(0, correction=0)
-    return (x - like.mean(0)) / torch.where(deviation > 0, deviation, 1)
+    varies = like.amax(0) > like.amin(0)  # the deviation of a constant may be rounding instead of 0
+    return (x - like.mean(0)) / torch.where(varies, like.std(0, correction=0), 1)
 
 
 def _inputs(x: ArrayLike, standardised: bool) -> Tensor:

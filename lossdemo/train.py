@@ -18,7 +18,7 @@ class History:
     Attributes:
         loss: the loss before each step, so that `loss[0]` is that of the untrained model.
         parameters: by name, if asked for: (steps + 1, *shape), `[0]` before the first step and `[-1]` after the last.
-        gradients: by name, if asked for: (steps, *shape), `[t]` as step t applied it.
+        gradients: by name, if asked for: (steps, *shape), `[t]` as step t applied it; NaN where there was none.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Diverged(ArithmeticError):
 
     Attributes:
         step: the step at which it happened, counted from 0.
-        history: up to and with that step's loss.
+        history: the losses up to and with that step's.
     """
 
     def __init__(self, step: int, history: History) -> None:
@@ -69,11 +69,13 @@ def fit(
         The history.
 
     Raises:
+        TypeError: if x, y or the loss is not a tensor.
         ValueError: if the data are empty, of different lengths or not finite, if `steps` or `record` make no sense,
-            or if the loss is not a scalar or depends on no parameter.
+            if the loss is not a scalar or depends on no parameter, or if the optimizer holds none that it depends on.
         Diverged: if the loss becomes NaN or infinite.
     """
     _check_data(x, y)
+    record = {record} if isinstance(record, str) else set(record)
     _check_request(steps, record)
     history = History()
     parameters = [_copy(model)]
@@ -89,6 +91,8 @@ def fit(
             history.loss.append(value)
             raise Diverged(len(history.loss) - 1, history)
         loss.backward()
+        if not history.loss:
+            _check_optimizer(optimizer)
         return value
 
     for step in range(steps):
@@ -96,7 +100,7 @@ def fit(
         if "parameters" in record:
             parameters.append(_copy(model))
         if "gradients" in record:
-            gradients.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+            gradients.append({name: _gradient(p) for name, p in model.named_parameters()})
         if callback:
             callback(step, history.loss[step])
     if "parameters" in record:
@@ -107,6 +111,11 @@ def fit(
 
 
 def _check_data(x: Tensor, y: Tensor) -> None:
+    for name, values in (("x", x), ("y", y)):
+        if not isinstance(values, Tensor):
+            raise TypeError(f"{name} is a {type(values).__name__}: make it a tensor, with torch.tensor")
+        if values.ndim == 0:
+            raise ValueError(f"{name} is a single number: give it a row for each sample, shape (n, …)")
     if len(x) != len(y):
         raise ValueError(f"x has {len(x)} rows and y has {len(y)}: give each input its target")
     if len(x) == 0:
@@ -114,23 +123,34 @@ def _check_data(x: Tensor, y: Tensor) -> None:
     for name, values in (("x", x), ("y", y)):
         bad = ~torch.isfinite(values)
         if bad.any():
-            row = int(bad.nonzero()[0][0])
-            raise ValueError(f"{name} has {values[row].tolist()} in row {row}: drop or replace what is NaN or infinite")
+            place = tuple(bad.nonzero()[0].tolist())
+            raise ValueError(f"{name} has {values[place].item()} in row {place[0]}: drop or replace what is not finite")
 
 
-def _check_request(steps: int, record: Collection[str]) -> None:
+def _check_request(steps: int, record: set[str]) -> None:
     if steps < 0:
         raise ValueError(f"steps is {steps}: ask for 0 or more")
-    unknown = sorted(set([record] if isinstance(record, str) else record) - set(RECORDS))
+    unknown = sorted(record - set(RECORDS))
     if unknown:
         raise ValueError(f"record has {unknown}: it takes any of {list(RECORDS)}")
 
 
+def _check_optimizer(optimizer: Optimizer) -> None:
+    if all(p.grad is None for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError("the optimizer holds no parameter that the loss depends on: build it from model.parameters()")
+
+
 def _check_loss(loss: Tensor) -> None:
+    if not isinstance(loss, Tensor):
+        raise TypeError(f"the criterion returned a {type(loss).__name__}: return a tensor, without item() or float()")
     if loss.numel() != 1:
         raise ValueError(f"the loss has shape {tuple(loss.shape)}: reduce it to one number, with 'mean' or 'sum'")
     if not loss.requires_grad:
         raise ValueError("the loss depends on no parameter: is every one frozen, or the graph cut by detach or argmax?")
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    return torch.full_like(parameter, math.nan) if parameter.grad is None else parameter.grad.clone()
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:

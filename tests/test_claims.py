@@ -135,11 +135,39 @@ REFUSED = {
     "after a blank line": (">>> x + x\n2\n", ">>> x + x\n2\n\n3\n", 15, "no prompt prints this, so it is not compared"),
     "no blank after prompt": (">>> x + x", ">>>x + x", 12, "doctest cannot read this prompt"),
     "doctest directive": (">>> x + x", ">>> x + x    # doctest: +SKIP", 12, "a doctest directive weakens"),
+    "unlabelled fence": ("is two\n", "is two\n\n```\nx = 1\n```\n", 9, "``` is not run: write ```python"),
+    "unknown fence": ("is two\n", "is two\n\n```cython\nx = 1\n```\n", 9, "```cython is not run: write ```python"),
+    "indented code": ("is two\n", "is two\n\n    x = 1\n", 9, "indented code is not run"),
+    "fence inside HTML": ("is two\n", "is two\n\n<details>\n```python\n```\n</details>\n", 9, "write Markdown"),
+    "raw HTML": ("is two\n", "is two\n\n<div>x</div>\n", 9, "write Markdown"),
+    "HTML in text": ("Adding", "<b>Adding</b>", 9, "<b> is HTML: write Markdown"),
+    "prompt in a list": ("is two\n", "is two\n\n1. >>> x + x\n", 9, "this prompt is not run"),
+    "prompt in a table": ("is two\n", "is two\n\n| >>> x |\n", 9, "this prompt is not run"),
+    "prompt as entities": ("is two\n", "is two\n\n&gt;&gt;&gt; x\n", 9, "this prompt is not run"),
+    "prompt of a comment": ("2\n```", "2\n>>> # x\n5\n```", 14, "this prompt has no statement"),
+    "bare prompt": ("2\n```", "2\n>>>\n5\n```", 14, "this prompt has no statement"),
+    "heading without blank": ("Adding", "##Two and two\n\nAdding", 9, "this is not a heading"),
+    "indented heading": ("Adding", "    ## Two and two\n\nAdding", 9, "this is not a heading"),
+    "claim under a subheading": (
+        "Basis:",
+        "Basis: observed\n\n### More\n\nBasis:",
+        7,
+        "two paragraphs begin with 'Basis: '",
+    ),
+    "basis twice": ("· Source:", "· Basis: observed · Source:", 16, "once each and followed by ': '"),
+    "basis in a fence": ("Basis:", "```text\nBasis:", 7, "has no basis: end it with the line"),
+    "rule after the basis": ("/peano)\n", "/peano)\n\n---\n", 7, "has no basis: end it with the line"),
+    "title without letters": ("One and one is two", "???", 7, "the title has no letters"),
     "same title": ("Basis:", "## One and *one* is two\n\nBasis:", 7, "sums.md:16 has the same title"),
     "link to no heading": ("Adding", "[see](#nothing)", 9, "'#nothing' leads nowhere: sums.md has no such heading"),
     "link to no file": ("Adding", "[see](nothing.md)", 9, "'nothing.md' leads nowhere: no such file"),
     "picture of nothing": ("Adding", "![see](no.svg)", 9, "'no.svg' leads nowhere: no such file"),
     "empty link": ("Adding", "and\n[see]()", 10, "'' leads nowhere"),
+    "absolute link": ("Adding", "[see](/etc/hostname)", 9, "'/etc/hostname' leads nowhere"),
+    "link to no host": ("Adding", "[see](https:)", 9, "'https:' leads nowhere"),
+    "link with blanks": ("Adding", "[see](no where.md)", 9, "is not read as a link: define its target"),
+    "undefined reference": ("Adding", "[see][nothing]", 9, "is not read as a link: define its target"),
+    "long link": ("Adding", f"[see]({'x' * 300})", 9, "leads nowhere: no such file"),
     "reference to nothing": ("Adding", "[see][a]\n\n[a]: b.md\n\n", 9, "'b.md' leads nowhere: no such file"),
 }
 
@@ -157,6 +185,31 @@ def test_refuses_the_title_of_another_chapter(tmp_path: Path) -> None:
     assert refusals(tmp_path, sums=CHAPTER, more=CHAPTER) == [
         ("sums.md", 7, "more.md:7 has the same title: each claim needs its own")
     ]
+
+
+def test_refuses_pages_that_are_not_directly_in_the_book(tmp_path: Path) -> None:
+    """A chapter in a folder, or with another ending, is refused and not overlooked."""
+    (tmp_path / "part").mkdir()
+    for name in ("part/sums.md", "sums.MD", "sums.markdown"):
+        (tmp_path / name).write_text(CHAPTER.replace("two", name))
+        with pytest.raises(Refused, match=f"chapters are files \\*.md in {tmp_path.name}/ itself"):
+            Book(tmp_path).claims(tmp_path / name)
+
+
+def test_refuses_what_is_not_utf8_and_reads_the_rest(tmp_path: Path) -> None:
+    """A page in another encoding is refused by itself, and other pages are read."""
+    (tmp_path / "latin.md").write_bytes("# Grün".encode("latin-1"))
+    pages = book(tmp_path, sums=CHAPTER)
+    assert len(pages.claims(tmp_path / "sums.md")) == 1
+    with pytest.raises(Refused, match=r"latin.md:1: this is not UTF-8 .*: save it as UTF-8"):
+        pages.claims(tmp_path / "latin.md")
+
+
+def test_reads_past_a_byte_order_mark_and_line_separators(tmp_path: Path) -> None:
+    """Marks that editors leave do not move or hide a claim."""
+    text = "\ufeff" + CHAPTER.replace("# Sums", "# Su\u2028\u2028\fms")
+    (claim,) = book(tmp_path, sums=text).claims(tmp_path / "sums.md")
+    assert (claim.line, claim.examples[0].lineno, len(claim.preamble)) == (7, 11, 1)
 
 
 def test_refuses_code_in_a_page_without_claims(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_spoil_adds_to_the_given_rows_of_a_copy(setting: Setting) -> None:
     y = torch.zeros(4, 1)
     assert data.spoil(y, [1, 3], by=50).flatten().tolist() == [0, 50, 0, 50]
     assert data.spoil(torch.zeros(2, 2), [0], by=-1).tolist() == [[-1, -1], [0, 0]]
+    assert data.spoil(y, torch.tensor([True, False, False, True]), by=1).flatten().tolist() == [1, 0, 0, 1]
     assert y.any().item() is False
     with pytest.raises(IndexError):
         data.spoil(y, [4], by=1)
@@ -101,3 +102,10 @@ def test_standardise_uses_the_statistics_of_another_set() -> None:
     train, held_out = torch.tensor([[0.0], [2.0]]), torch.tensor([[3.0]])
     assert data.standardise(train).tolist() == [[-1], [1]]
     assert data.standardise(held_out, like=train).tolist() == [[2]]
+
+
+def test_a_constant_column_is_only_shifted(setting: Setting) -> None:
+    """The deviation of a constant is zero, however it is rounded, and nothing is divided by it."""
+    train = torch.full((442, 1), 0.1)
+    assert data.standardise(train).abs().max() < 1e-6
+    assert data.standardise(train + 0.1, like=train)[0].item() == pytest.approx(0.1, abs=1e-6)

@@ -1,5 +1,6 @@
 """Running one claim: its setting, its namespace, its failures, and what it leaves behind."""
 
+import builtins
 import random
 import warnings
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from lossdemo.verify.claims import Book
-from lossdemo.verify.evaluator import STATE, Failure, Setting, run, torch_as
+from lossdemo.verify.evaluator import Failure, Setting, run, torch_as
 
 
 def claims(directory: Path, *sections: str, preamble: str = "") -> list:
@@ -58,8 +59,18 @@ def test_an_expected_exception_that_stays_away_fails(tmp_path: Path) -> None:
     """A traceback that is written must be raised, of that type and with that message."""
     code = "Traceback (most recent call last):\n  ...\nValueError: no ... here"
     assert outcome(tmp_path, f">>> raise ValueError('no luck here')\n{code}") is None
-    for raised in ("pass", "raise ValueError('luck')", "raise TypeError('no luck here')", "print('ValueError: no')"):
+    printed = "print('Traceback (most recent call last):\\\\n  ...\\\\nValueError: no luck here')"
+    for raised in ("pass", "raise ValueError('luck')", "raise TypeError('no luck here')", printed):
         assert outcome(tmp_path, f">>> {raised}\n{code}") is not None
+
+
+def test_output_before_an_expected_exception_fails(tmp_path: Path) -> None:
+    """What is printed before an exception is not dropped in silence."""
+    expected = "Traceback (most recent call last):\n  ...\nZeroDivisionError: division by zero"
+    assert outcome(tmp_path, f">>> 1 / 0\n{expected}") is None
+    failure = outcome(tmp_path, f">>> print('wrong'); 1 / 0\n{expected}")
+    assert failure is not None
+    assert "    wrong\n" in failure.message
 
 
 def test_output_where_none_is_written_fails(tmp_path: Path) -> None:
@@ -90,10 +101,11 @@ def test_each_claim_has_a_namespace_of_its_own(tmp_path: Path) -> None:
 
 def test_the_seed_reaches_every_generator(tmp_path: Path) -> None:
     """Torch, NumPy and random start from --seed before each claim, and are put back after it."""
-    code = ">>> import numpy, random\n>>> print(torch.rand(1).item(), numpy.random.rand(), random.random())\n0"
     before = (torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate())
-    drawn = [outcome(tmp_path, code, Setting(seed=seed)) for seed in (1, 1, 2)]
-    assert drawn[0] == drawn[1] != drawn[2]
+    for draw in ("torch.rand(1).item()", "numpy.random.rand()", "random.random()"):
+        code = f">>> import numpy, random\n>>> {draw}\n'a number'"
+        drawn = [outcome(tmp_path, code, Setting(seed=seed)) for seed in (1, 1, 2)]
+        assert drawn[0] == drawn[1] != drawn[2], draw
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1:] == (np.random.get_state()[1].tolist(), random.getstate())
 
@@ -124,6 +136,11 @@ CHANGES = """\
 >>> torch.set_float32_matmul_precision("medium")
 >>> torch.set_printoptions(precision=1, sci_mode=True)
 >>> _ = torch.manual_seed(5), numpy.random.seed(5), random.seed(5)
+>>> torch.set_autocast_enabled("cpu", True)
+>>> torch.set_autocast_enabled("cuda", True)
+>>> _ = torch.set_flush_denormal(True)
+>>> numpy.set_printoptions(precision=1)
+>>> _ = numpy.seterr(all="ignore")
 >>> warnings.simplefilter("ignore")
 >>> {}
 1"""
@@ -135,7 +152,28 @@ def test_everything_is_put_back(tmp_path: Path, end: str) -> None:
     """Whatever a claim changes in torch is as before when it has run, held or failed."""
 
     def state() -> list[str]:
-        return [repr(read()) for read, _ in STATE] + [repr(torch.get_rng_state().tolist()), repr(warnings.filters)]
+        values = [
+            torch.get_default_device(),
+            torch.get_default_dtype(),
+            torch.get_num_threads(),
+            torch.is_grad_enabled(),
+            torch.is_warn_always_enabled(),
+            torch.is_anomaly_enabled(),
+            torch.get_deterministic_debug_mode(),
+            torch.get_float32_matmul_precision(),
+            torch.tensor([1 / 3, 1e9]),
+            torch.is_autocast_enabled("cpu"),
+            torch.is_autocast_enabled("cuda"),
+            torch.tensor(1e-40, dtype=torch.float32) * 1 == 0,
+            torch.get_rng_state().tolist(),
+            random.getstate(),
+            np.random.get_state(),
+            np.array([1 / 3]),
+            np.geterr(),
+            warnings.filters,
+            hasattr(builtins, "_"),
+        ]
+        return [repr(value) for value in values]
 
     before = state()
     failure = outcome(tmp_path, CHANGES.format(end))

@@ -157,6 +157,12 @@ def test_best_lines_are_those_of_a_linear_programme(setting: Setting) -> None:
         assert flattest[0] - 1e-6 <= programme.coef_[0] <= steepest[0] + 1e-6
 
 
+def test_no_line_through_a_single_x() -> None:
+    """Points above each other have no best line, and the error says so."""
+    with pytest.raises(ValueError, match="all x are equal: a line needs two different ones"):
+        closed_form.least_absolute([1.0, 1.0], [2.0, 3.0])
+
+
 def test_least_squares_has_no_gradient_left() -> None:
     """At the least-squares line the gradient of MSE is zero in every parameter."""
     x, y = RANDOM.normal(size=(20, 3)), RANDOM.normal(size=(20, 1))

@@ -42,6 +42,10 @@ ACCEPTED = [
     ("(inf, [[nan, nan]])", "(inf, [[nan, nan]])"),
     ("torch.Size([2, 3])", "torch.Size([2, 3])"),
     ("torch 2.13.0", "torch 2.13.0"),
+    ("tensor(1.+2.j)", "tensor(1.0000+2.0000j)"),
+    ("array([1., 2.])", "array([1. , 2. ])"),
+    ("a\n<BLANKLINE>\nb", "a\n\nb"),
+    ("0.", "1e-6"),
 ]
 
 REFUSED = [
@@ -85,6 +89,15 @@ REFUSED = [
     ("cuda:0", "cuda:1"),
     ("a ... b", "a x b"),
     ("...", "1"),
+    ("0.", "1.1e-6"),
+    ("v1.25", "v1.251"),
+    ("torch 2.13.0", "torch 2.131.0"),
+    ("0.25s", "0.251s"),
+    ("1.00j", "1.01j"),
+    ("7", "007"),
+    ("3", "٣"),
+    ("1.00", "1e9999999999999999999"),
+    ("('x', device='cuda')", "('x')"),
 ]
 
 
@@ -110,5 +123,6 @@ def test_ellipsis_is_a_wildcard_only_where_doctest_says_so() -> None:
     checker = OutputChecker()
     assert checker.check_output("ValueError: ... 3\n", "ValueError: not 3\n", doctest.ELLIPSIS)
     assert not checker.check_output("ValueError: ... 3\n", "ValueError: not 4\n", doctest.ELLIPSIS)
+    assert checker.check_output("ValueError: a b\n", "ValueError: a\n  b\n", doctest.ELLIPSIS)
     assert not checker.check_output("a ... b\n", "a x b\n", 0)
     assert checker.check_output("0.25\n", "0.2501\n", 0)

@@ -122,7 +122,7 @@ def test_runs_alike_in_every_way(spec: pytest.Pytester, arguments: list[str]) ->
 
 def test_runs_in_any_order(spec: pytest.Pytester) -> None:
     """Claims do not lean on those before them: the last one first gives the same."""
-    result = spec.runpytest_inprocess("-v", "--device", "cpu", *reversed(HERE))
+    result = spec.runpytest_inprocess("-v", "--device", "cpu", "-p", "no:randomly", *reversed(HERE))
     assert [line.split(" ")[0] for line in result.outlines if " PASSED" in line] == HERE[::-1]
 
 
@@ -184,7 +184,24 @@ def test_seed_and_threads_reach_the_claim(spec: pytest.Pytester) -> None:
     spec.runpytest_inprocess("--device", "cpu", "--seed", "8", "--threads", "2").assert_outcomes(passed=1, failed=1)
 
 
-@pytest.mark.parametrize("arguments", [["--device", "tpu"], ["--dtype", "int8"], ["--seed", "x"]])
+def test_a_setting_given_twice_runs_once(spec: pytest.Pytester) -> None:
+    """Settings are a set."""
+    result = spec.runpytest_inprocess("--device", "cpu", "--device", "cpu", "--dtype", "float32", "--dtype", "float32")
+    result.assert_outcomes(passed=2)
+
+
+def test_a_chapter_in_a_folder_fails_the_run(spec: pytest.Pytester) -> None:
+    """What looks like a chapter and would not be run is an error, not overlooked."""
+    (spec.path / "spec" / "part").mkdir()
+    (spec.path / "spec" / "part" / "more.md").write_text(CHAPTER)
+    result = spec.runpytest_inprocess("--device", "cpu")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*/spec/part/more.md:1: chapters are files [*].md in spec/ itself*"])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--device", "tpu"], ["--dtype", "int8"], ["--seed", "x"], ["--seed=-1"], ["--threads", "0"]]
+)
 def test_unknown_settings_are_usage_errors(spec: pytest.Pytester, arguments: list[str]) -> None:
     """A setting that does not exist is refused before anything runs."""
     assert spec.runpytest_inprocess(*arguments).ret == pytest.ExitCode.USAGE_ERROR

@@ -84,10 +84,20 @@ def test_every_optimizer_finds_the_least_squares_line(setting: Setting, optimize
 
 
 def test_an_unused_parameter_has_no_gradients(setting: Setting) -> None:
-    """A parameter that the loss does not reach is left out of the recorded gradients."""
+    """A parameter that the loss does not reach has NaN for a gradient, not zero."""
     model = scalar(4.0)
     model.unused = nn.Parameter(torch.zeros(1))
-    assert list(descend(model, 2, record=["gradients"]).gradients) == ["weight"]
+    gradients = descend(model, 2, record=(name for name in ["gradients"])).gradients
+    assert gradients["weight"].flatten().tolist() == [8, 4]
+    assert gradients["unused"].isnan().tolist() == [[True], [True]]
+
+
+def test_an_optimizer_of_another_model_is_refused(setting: Setting) -> None:
+    """Nothing would move, and nothing would say so."""
+    model, other = scalar(4.0), scalar(4.0)
+    optimizer = torch.optim.SGD(other.parameters())
+    with pytest.raises(ValueError, match="the optimizer holds no parameter that the loss depends on"):
+        train.fit(model, F.mse_loss, optimizer, torch.tensor(X), torch.tensor(Y), 1)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +105,9 @@ def test_an_unused_parameter_has_no_gradients(setting: Setting) -> None:
     [
         ([[1.0], [2.0]], [[1.0]], "x has 2 rows and y has 1: give each input its target"),
         ([], [], "x and y are empty"),
-        ([[1.0], [math.nan]], [[1.0], [2.0]], r"x has \[nan\] in row 1: drop or replace"),
-        ([[1.0], [2.0]], [[math.inf], [2.0]], r"y has \[inf\] in row 0: drop or replace"),
+        ([[1.0], [math.nan]], [[1.0], [2.0]], "x has nan in row 1: drop or replace"),
+        ([[1.0], [2.0]], [[math.inf], [2.0]], "y has inf in row 0: drop or replace"),
+        (1.0, [[1.0]], "x is a single number: give it a row for each sample"),
     ],
 )
 def test_bad_data_are_refused(setting: Setting, x: list, y: list, message: str) -> None:
@@ -134,6 +145,16 @@ def test_losses_that_cannot_be_followed_are_refused(setting: Setting, criterion:
     model = scalar(4.0)
     with pytest.raises(ValueError, match=message):
         train.fit(model, criterion, torch.optim.SGD(model.parameters()), torch.tensor(X), torch.tensor(Y), 1)
+
+
+def test_what_is_no_tensor_is_refused(setting: Setting) -> None:
+    """Lists, and criteria that return a number, get an error that says what to make of them."""
+    model = scalar(4.0)
+    optimizer = torch.optim.SGD(model.parameters())
+    with pytest.raises(TypeError, match="y is a list: make it a tensor"):
+        train.fit(model, F.mse_loss, optimizer, torch.tensor(X), Y, 1)
+    with pytest.raises(TypeError, match="the criterion returned a float: return a tensor"):
+        train.fit(model, lambda p, y: F.mse_loss(p, y).item(), optimizer, torch.tensor(X), torch.tensor(Y), 1)
 
 
 @pytest.mark.parametrize("bad", [math.inf, math.nan])

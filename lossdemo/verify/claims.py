@@ -23,8 +23,11 @@ LONGEST_TITLE = 72
 WITHOUT_CLAIMS = ("README.md", "sources.md")
 
 _MARKDOWN = MarkdownIt("commonmark")
-_PROMPT = re.compile(r"[\s>*+-]*>>>(\s|$)")
-_PYTHON_LIKE = re.compile(r"\W*(py|python\d*|pycon\d*|ipython\d*|doctest)\b", re.IGNORECASE)
+_SHOWN = ("text", "console", "math", "toml", "mermaid")  # what a fence may be besides python: shown, not run
+_PROMPT = re.compile(r"(>>>|(&gt;){3})(\s|$)")
+_ALMOST_HEADING = re.compile(r" {0,3}#{1,6}[^#\s]| {4,}#{1,6} ")
+_ALMOST_LINK = re.compile(r"\]\(|\]\[")
+_HTML = re.compile(r"</?(?!details\b|summary\b)[A-Za-z!]")
 _FIELDS = re.compile(r"(Basis|Source|Since|Needs): (.+)")
 _WORD = {
     "Ll",
@@ -128,7 +131,13 @@ class Book:
     @cached_property
     def pages(self) -> dict[Path, Page]:
         """Every page by its path, the chapters in the order in which README.md links to them."""
-        pages = {path: read_page(path) for path in sorted(self.directory.glob("*.md"))}
+        found = sorted(path for path in self.directory.rglob("*") if is_page(path))
+        pages = {path: read_page(path) for path in found}
+        for path in pages:
+            if path.parent != self.directory or path.suffix != ".md":
+                pages[path].refuse(
+                    1, f"chapters are files *.md in {self.directory.name}/ itself: move or rename this one"
+                )
         readme = pages.get(self.directory / "README.md")
         order = [self.directory / target.partition("#")[0] for _, target in readme.links] if readme else []
         pages = {path: pages[path] for path in [*order, *pages] if path in pages}
@@ -154,6 +163,11 @@ class Book:
             yield from self.claims(path)
 
 
+def is_page(path: Path) -> bool:
+    """Whether the name is that of a Markdown file, however it is spelt."""
+    return path.suffix.lower() in (".md", ".markdown")
+
+
 def slug(title: str) -> str:
     """The anchor that GitHub gives a heading: lower case, blanks to hyphens, punctuation and symbols dropped."""
     kept = (c for c in title.strip().lower() if c in "- " or unicodedata.category(c) in _WORD)
@@ -162,18 +176,42 @@ def slug(title: str) -> str:
 
 def read_page(path: Path) -> Page:
     """Read one Markdown file. What is wrong with it is in `problems`, not raised."""
-    page = Page(path, path.read_text(encoding="utf-8"))
+    try:
+        page = Page(path, path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        page = Page(path, "")
+        page.refuse(1, f"this is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8")
+        return page
     tokens = _MARKDOWN.parse(page.text)
     for token, inline in pairwise(tokens):
         if token.type == "heading_open":
-            title = "".join(child.content for child in inline.children or [])
+            title = "".join(" " if child.type == "softbreak" else child.content for child in inline.children or [])
             page.headings.append(Heading(_lines(token)[0] + 1, token.tag, title))
     page.links = [link for token in tokens if token.type == "inline" for link in _links(token)]
     fences = [_read_fence(page, token) for token in tokens if token.type == "fence"]
-    _refuse_prompts_outside(page, fences)
+    for token in tokens:
+        _refuse_unread(page, token)
+    _refuse_lines_outside(page, fences)
     if path.name not in WITHOUT_CLAIMS:
-        _read_claims(page, fences)
+        _read_claims(page, fences, _last_paragraphs(tokens))
     return page
+
+
+def _refuse_unread(page: Page, token: Token) -> None:
+    """Refuse what Markdown reads as something else than its author meant: indented code, HTML, links that are text."""
+    if token.type == "code_block":
+        page.refuse(_lines(token)[0] + 1, "indented code is not run: put it in a ```python fence")
+    if token.type == "html_block" and (_HTML.search(token.content) or "```" in token.content):
+        message = (
+            "GitHub shows only <details> alike everywhere, and after it an empty line ends the HTML: write Markdown"
+        )
+        page.refuse(_lines(token)[0] + 1, message)
+    for child in token.children or []:
+        line = _lines(token)[0] + 1
+        if child.type == "html_inline" and _HTML.search(child.content):
+            page.refuse(line, f"{child.content} is HTML: write Markdown")
+        if child.type == "text" and _ALMOST_LINK.search(child.content):
+            page.refuse(line, f"{child.content.strip()!r} is not read as a link: define its target, without blanks")
 
 
 class _Fence(NamedTuple):
@@ -187,8 +225,9 @@ def _read_fence(page: Page, token: Token) -> _Fence:
     first, last = _lines(token)
     info = token.info.strip()
     if info != "python":
-        if _PYTHON_LIKE.match(info):
-            page.refuse(first + 1, f"```{info} is not run: write ```python, and nothing after it")
+        if info not in _SHOWN:
+            message = f"```{info} is not run: write ```python, and nothing after it"
+            page.refuse(first + 1, f"{message}, or one of {', '.join(_SHOWN)} for what is only shown")
         return _Fence(first, last, False, [])
     if page.path.name in WITHOUT_CLAIMS:
         page.refuse(first + 1, "this page has no claims, so its code is not run: move it to a chapter")
@@ -200,11 +239,13 @@ def _read_fence(page: Page, token: Token) -> _Fence:
         page.refuse(first + 1 + int(line[1] if line else 1), f"{error}: doctest cannot read this prompt")
         return _Fence(first, last, True, [])
     line = first + 1
+    prompts = {first + 1 + number for number, text in enumerate(token.content.split("\n")) if text.startswith(">>>")}
     for part in parts:
         if isinstance(part, doctest.Example):
             part.lineno += first + 1
             line = part.lineno + part.source.count("\n") + part.want.count("\n")
             examples.append(_checked(page, part))
+            prompts.discard(part.lineno)
         elif part.strip():
             stray = line + len(part) - len(part.lstrip("\n"))
             page.refuse(
@@ -212,6 +253,8 @@ def _read_fence(page: Page, token: Token) -> _Fence:
                 "no prompt prints this, so it is not compared: start code with >>> , write an empty line of output"
                 " as <BLANKLINE>, and prose outside the fence",
             )
+    for line in prompts:
+        page.refuse(line + 1, "this prompt has no statement, so doctest drops it and what stands below: remove it")
     return _Fence(first, last, True, examples)
 
 
@@ -223,14 +266,29 @@ def _checked(page: Page, example: doctest.Example) -> doctest.Example:
     return example
 
 
-def _refuse_prompts_outside(page: Page, fences: list[_Fence]) -> None:
+def _refuse_lines_outside(page: Page, fences: list[_Fence]) -> None:
     run = {line for fence in fences if fence.runs for line in range(fence.first, fence.last)}
-    for number, line in enumerate(page.text.splitlines()):
-        if number not in run and _PROMPT.match(line):
+    fenced = {line for fence in fences for line in range(fence.first, fence.last)}
+    for number, line in enumerate(page.text.split("\n")):
+        if number not in run and _PROMPT.search(line):
             page.refuse(number + 1, "this prompt is not run: put it at the margin, in a ```python fence")
+        if number not in fenced and _ALMOST_HEADING.match(line):
+            page.refuse(number + 1, "this is not a heading: begin at the margin, with a blank after the last #")
 
 
-def _read_claims(page: Page, fences: list[_Fence]) -> None:
+def _last_paragraphs(tokens: list[Token]) -> dict[int, tuple[int, str]]:
+    """For the line of each heading: line and text of the section's last block, if that is a paragraph."""
+    last: dict[int, tuple[int, str]] = {}
+    section = 0
+    for token, inline in zip_longest(tokens, tokens[1:]):
+        if token.type == "heading_open" and token.tag == "h2":
+            section = _lines(token)[0] + 1
+        elif token.level == 0 and token.map:
+            last[section] = (token.map[0] + 1, inline.content if token.type == "paragraph_open" else "")
+    return last
+
+
+def _read_claims(page: Page, fences: list[_Fence], last: dict[int, tuple[int, str]]) -> None:
     headings = [heading for heading in page.headings if heading.level == "h2"]
     if not headings:
         page.refuse(1, "a chapter has claims: give each a ## heading")
@@ -241,7 +299,9 @@ def _read_claims(page: Page, fences: list[_Fence]) -> None:
         start = starts[heading.line - 1]
         end = starts[after.line - 1] if after else len(page.text)
         inside = [fence for fence in fences if start <= starts[fence.first] < end]
-        fields = _read_fields(page, heading.line, page.text[start:end])
+        fields = _read_fields(page, heading.line, *last.get(heading.line, (heading.line, "")))
+        if len(re.findall(r"^Basis: ", page.text[start:end], re.MULTILINE)) > 1:
+            page.refuse(heading.line, "two paragraphs begin with 'Basis: ': give each claim a ## heading of its own")
         _refuse_unverified(page, heading, inside)
         page.claims.append(
             Claim(
@@ -266,6 +326,8 @@ def _refuse_unverified(page: Page, heading: Heading, fences: list[_Fence]) -> No
     line, _, title = heading
     if len(title) > LONGEST_TITLE:
         page.refuse(line, f"the title has {len(title)} characters, at most {LONGEST_TITLE} are allowed: shorten it")
+    if not slug(title):
+        page.refuse(line, "the title has no letters, so no link can name it: write a sentence")
     for fence in fences:
         if fence.runs and not fence.examples:
             page.refuse(fence.first + 1, "this code has no prompt, so it is not run: start each statement with >>> ")
@@ -275,16 +337,13 @@ def _refuse_unverified(page: Page, heading: Heading, fences: list[_Fence]) -> No
         page.refuse(line, f"the example of {title!r} compares nothing: print something that the claim settles")
 
 
-def _read_fields(page: Page, line: int, section: str) -> dict[str, str]:
-    """The last paragraph: `Basis: … · Source: … · Since: torch 2.13 · Needs: cuda`."""
-    body = section.rstrip()
-    last = body.rpartition("\n\n")[2]
-    where = line + body.count("\n") - last.count("\n")
-    fields = {}
+def _read_fields(page: Page, line: int, where: int, last: str) -> dict[str, str]:
+    """The last paragraph, at the line `where`: `Basis: … · Source: … · Since: torch 2.13 · Needs: cuda`."""
+    fields: dict[str, str] = {}
     for entry in " ".join(last.split()).split(" · ") if last.startswith("Basis: ") else []:
         match = _FIELDS.fullmatch(entry)
-        if not match:
-            page.refuse(where, f"{entry!r} is not one of Basis, Source, Since, Needs, each followed by ': '")
+        if not match or match[1] in fields:
+            page.refuse(where, f"{entry!r} is not one of Basis, Source, Since, Needs, once each and followed by ': '")
         else:
             fields[match[1]] = match[2]
     if "Basis" not in fields:
@@ -317,16 +376,23 @@ def _refuse_repeated_titles(pages: dict[Path, Page]) -> None:
 
 def _refuse_broken_links(page: Page, pages: dict[Path, Page]) -> None:
     for line, target in page.links:
-        if re.match(r"(https?|mailto):", target):
+        if re.match(r"https?://\w|mailto:\w", target):
             continue
         name, _, anchor = unquote(target).partition("#")
         path = (page.path.parent / name).resolve() if name else page.path
-        if not target or not path.exists():
+        if not target or name.startswith("/") or not _exists(path):
             page.refuse(line, f"the link to {target!r} leads nowhere: no such file")
         elif anchor and path.suffix == ".md":
             known = pages.get(path) or read_page(path)
             if anchor not in known.anchors:
                 page.refuse(line, f"the link to {target!r} leads nowhere: {path.name} has no such heading")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long, say
+        return False
 
 
 def _links(inline: Token) -> Iterator[tuple[int, str]]:

@@ -1,5 +1,6 @@
 """Runs one claim in one setting, and leaves torch as it was."""
 
+import builtins
 import doctest
 import random
 import traceback
@@ -53,6 +54,10 @@ STATE: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     (_tensor_str.get_printoptions, lambda options: torch.set_printoptions(**options)),
+    (lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
+    (lambda: torch.is_autocast_enabled("cuda"), lambda on: torch.set_autocast_enabled("cuda", on)),
+    (np.get_printoptions, lambda options: np.set_printoptions(**options)),
+    (np.geterr, lambda handling: np.seterr(**handling)),
     (random.getstate, random.setstate),
     (np.random.get_state, np.random.set_state),
 )
@@ -79,6 +84,16 @@ def torch_as(setting: Setting) -> Generator[None]:
     finally:
         for (_, write), value in zip(STATE, before):
             write(value)
+        torch.set_flush_denormal(False)  # torch cannot say how it was
+        vars(builtins).pop("_", None)  # what the last prompt printed
+
+
+class _Runner(doctest.DebugRunner):
+    """Doctest's runner, which stops at the first failure; output before an expected exception is one."""
+
+    def report_success(self, out: Callable, test: doctest.DocTest, example: doctest.Example, got: str) -> None:
+        if example.exc_msg is not None and not got.startswith("Traceback (most recent call last):"):
+            self.report_failure(out, test, example, got)
 
 
 def run(claim: Claim, setting: Setting) -> Failure | None:
@@ -88,7 +103,7 @@ def run(claim: Claim, setting: Setting) -> Failure | None:
     test = doctest.DocTest(examples, namespace, claim.id, str(claim.path), 0, None)
     try:
         with torch_as(setting):
-            doctest.DebugRunner(OutputChecker(), verbose=False).run(test)
+            _Runner(OutputChecker(), verbose=False).run(test)
     except doctest.DocTestFailure as failure:
         return Failure(failure.example.lineno + 1, _comparison(failure.example, failure.got))
     except doctest.UnexpectedException as failure:

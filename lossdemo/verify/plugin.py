@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import argparse
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from sybil import Document, Example, Region, Sybil
 from sybil.integration.pytest import SybilItem
 from sybil.sybil import SybilCollection
 
-from lossdemo.verify.claims import Book, Claim, Refused
+from lossdemo.verify.claims import Book, Claim, Refused, is_page
 
 if TYPE_CHECKING:
     # Torch comes with it, and takes a second: only what runs claims imports it.
@@ -36,17 +37,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("float32", "float64"),
         help="run with this default dtype (default: float32 for the book, both for tests)",
     )
-    group.addoption("--seed", type=int, default=0, help="seed torch, NumPy and random before each claim (default: 0)")
-    group.addoption("--threads", type=int, default=1, help="run each claim with this many threads (default: 1)")
+    group.addoption("--seed", type=_at_least(0), default=0, help="seed every generator before each claim (default: 0)")
+    group.addoption("--threads", type=_at_least(1), default=1, help="run each claim on this many threads (default: 1)")
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
+        return int(text)
+
+    return parse
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A page of the book is collected once for each setting."""
     config = parent.config
-    if file_path.suffix != ".md" or file_path.parent != config.rootpath / BOOK:
+    directory = config.rootpath / BOOK
+    if not is_page(file_path) or directory not in file_path.parents:
         return None
     if CHAPTERS not in config.stash:
-        book = Book(file_path.parent)
+        book = Book(directory)
         config.stash[CHAPTERS] = SybilCollection(Chapters(book, setting) for setting in settings(config))
     return config.stash[CHAPTERS].pytest()(file_path, parent)
 
@@ -55,8 +66,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """A claim that cannot run here is skipped, with the reason."""
     if isinstance(item, SybilItem) and isinstance(item.example.region.evaluator, Evaluator):
         if hasattr(item, "id"):
-            # Since 9.2 pytest keeps ids in parts. It reads `[cpu]` as one from its cache, but Sybil does not make it one,
-            # and without this --lf finds no claim that failed.
+            # Since 9.2 pytest keeps ids in parts, and reads `[cpu]` from its cache as one, but Sybil does not make it one.
+            # Without this --lf finds no claim that failed.
             item._id = type(item.id).parse(item.nodeid)
         reason = not_run_because(item.example.parsed, item.example.region.evaluator.setting)
         if reason:
@@ -67,7 +78,7 @@ class Chapters(Sybil):
     """The chapters as Sybil documents in one setting: a region is a claim, and its name is the claim's id."""
 
     def __init__(self, book: Book, setting: Setting) -> None:
-        super().__init__(parsers=[self.regions], pattern="*.md", path=str(book.directory))
+        super().__init__(parsers=[self.regions], pattern="*", path=str(book.directory), encoding="utf-8-sig")
         self.book = book
         self.setting = setting
 
@@ -114,8 +125,8 @@ def settings(config: pytest.Config, dtypes: Sequence[str] = ("float32",)) -> lis
 
     return [
         Setting(device, getattr(torch, dtype), config.option.seed, config.option.threads)
-        for device in config.option.device or ["cpu", *["cuda"] * torch.cuda.is_available()]
-        for dtype in config.option.dtype or dtypes
+        for device in dict.fromkeys(config.option.device or ["cpu", *["cuda"] * torch.cuda.is_available()])
+        for dtype in dict.fromkeys(config.option.dtype or dtypes)
     ]
 
 
