@@ -66,8 +66,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """A claim that cannot run here is skipped, with the reason."""
     if isinstance(item, SybilItem) and isinstance(item.example.region.evaluator, Evaluator):
         if hasattr(item, "id"):
-            # Since 9.2 pytest keeps ids in parts, and reads `[cpu]` from its cache as one, but Sybil does not make it one.
-            # Without this --lf finds no claim that failed.
+            # Since 9.2 pytest keeps ids in parts. It reads `[cpu]` from its cache as a part of its own, Sybil makes it
+            # none, and without this --lf finds no claim that failed.
             item._id = type(item.id).parse(item.nodeid)
         reason = not_run_because(item.example.parsed, item.example.region.evaluator.setting)
         if reason:
