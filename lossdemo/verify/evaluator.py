@@ -32,10 +32,11 @@ class Setting(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """What went wrong in a claim, and at which line of its page, counted from 1."""
+    """What went wrong in a claim, at which line of its page, counted from 1, and what it raised unexpectedly."""
 
     line: int
     message: str
+    error: BaseException | None = None
 
 
 def _set_default_device(device: torch.device) -> None:
@@ -107,7 +108,8 @@ def run(claim: Claim, setting: Setting) -> Failure | None:
     except doctest.DocTestFailure as failure:
         return Failure(failure.example.lineno + 1, _comparison(failure.example, failure.got))
     except doctest.UnexpectedException as failure:
-        return Failure(failure.example.lineno + 1, _exception(failure.example, failure.exc_info[1]))
+        error = failure.exc_info[1]
+        return Failure(failure.example.lineno + 1, _exception(failure.example, error), error)
     return None
 
 

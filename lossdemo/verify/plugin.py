@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pytest
 from sybil import Document, Example, Region, Sybil
@@ -16,7 +16,9 @@ from lossdemo.verify.claims import Book, Claim, Refused, is_page
 
 if TYPE_CHECKING:
     # Torch comes with it, and takes a second: only what runs claims imports it.
-    from lossdemo.verify.evaluator import Setting
+    from lossdemo.verify.evaluator import Failure, Setting
+
+    Verify = Callable[[Claim, Setting], Failure | None]
 
 BOOK = "spec"
 CHAPTERS = pytest.StashKey[SybilCollection]()
@@ -40,6 +42,48 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--seed", type=_at_least(0), default=0, help="seed every generator before each claim (default: 0)")
     group.addoption("--threads", type=_at_least(1), default=1, help="run each claim on this many threads (default: 1)")
 
+    group.addoption("--prove", action="store_true", help="run each claim again under wrong PyTorches: which notice?")
+    group.addoption(
+        "--replace",
+        action="append",
+        metavar="TARGET=MODULE:NAME",
+        help="run the claims that call TARGET, as torch.nn.functional.cross_entropy, with this function in its place",
+    )
+    group.addoption(
+        "--known",
+        metavar="FILE",
+        type=Path,
+        help="with --replace: claims that are known to fail, one id a line with a reason",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Proving and replacing are plugins of their own; what they cannot work with is refused before anything runs."""
+    if config.option.prove and config.option.replace:
+        raise pytest.UsageError("--prove and --replace: give one of them")
+    if config.option.known and not config.option.replace:
+        raise pytest.UsageError("--known lists known failures of --replace: give both")
+    if config.option.prove:
+        from lossdemo.verify.prove import Prover
+
+        config.pluginmanager.register(Prover(config), "lossdemo-verify")
+    if config.option.replace:
+        from lossdemo.verify.replace import Replacer
+
+        config.pluginmanager.register(Replacer(config), "lossdemo-verify")
+
+
+def _verify(config: pytest.Config) -> Verify:
+    from lossdemo.verify.evaluator import run
+
+    plugin = config.pluginmanager.get_plugin("lossdemo-verify")
+    return plugin.verify if plugin else run
+
+
+def is_claim(item: pytest.Item) -> TypeGuard[SybilItem]:
+    """Whether an item is a claim of the book."""
+    return isinstance(item, SybilItem) and isinstance(item.example.parsed, Claim)
+
 
 def _at_least(least: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
@@ -58,18 +102,20 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         return None
     if CHAPTERS not in config.stash:
         book = Book(directory)
-        config.stash[CHAPTERS] = SybilCollection(Chapters(book, setting) for setting in settings(config))
+        verify = _verify(config)
+        config.stash[CHAPTERS] = SybilCollection(Chapters(book, setting, verify) for setting in settings(config))
     return config.stash[CHAPTERS].pytest()(file_path, parent)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """A claim that cannot run here is skipped, with the reason."""
-    if isinstance(item, SybilItem) and isinstance(item.example.region.evaluator, Evaluator):
+    if is_claim(item):
         if hasattr(item, "id"):
             # Since 9.2 pytest keeps ids in parts. It reads `[cpu]` from its cache as a part of its own, Sybil makes it
             # none, and without this --lf finds no claim that failed.
             item._id = type(item.id).parse(item.nodeid)
-        reason = not_run_because(item.example.parsed, item.example.region.evaluator.setting)
+        evaluator: Any = item.example.region.evaluator
+        reason = not_run_because(item.example.parsed, evaluator.setting)
         if reason:
             item.add_marker(pytest.mark.skip(reason=f"not run here: {reason}"))
 
@@ -77,10 +123,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 class Chapters(Sybil):
     """The chapters as Sybil documents in one setting: a region is a claim, and its name is the claim's id."""
 
-    def __init__(self, book: Book, setting: Setting) -> None:
+    def __init__(self, book: Book, setting: Setting, verify: Verify) -> None:
         super().__init__(parsers=[self.regions], pattern="*", path=str(book.directory), encoding="utf-8-sig")
         self.book = book
         self.setting = setting
+        self.verify = verify
 
     def parse(self, path: Path) -> Document:
         """Read the page at `path`; one with problems fails the collection with all of them."""
@@ -92,7 +139,7 @@ class Chapters(Sybil):
     def regions(self, document: Document) -> Iterator[Region]:
         """One region for each claim."""
         for claim in self.book.claims(Path(document.path)):
-            yield Region(claim.start, claim.end, parsed=claim, evaluator=Evaluator(self.setting))
+            yield Region(claim.start, claim.end, parsed=claim, evaluator=Evaluator(self.setting, self.verify))
 
     def identify(self, example: Example) -> str:
         """The claim's id and setting: `mae-resists-outliers-better-than-mse[cpu]`."""
@@ -100,17 +147,16 @@ class Chapters(Sybil):
 
 
 class Evaluator:
-    """Sybil's evaluator of one claim in one setting."""
+    """Sybil's evaluator of one claim in one setting; `verify` is what runs it."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, verify: Verify) -> None:
         self.setting = setting
+        self.verify = verify
 
     def __call__(self, example: Example) -> str | None:
         """The failure as text, or None where the claim holds."""
-        from lossdemo.verify.evaluator import run
-
         claim: Claim = example.parsed
-        failure = run(claim, self.setting)
+        failure = self.verify(claim, self.setting)
         if failure is None:
             return None
         example.line, example.column = failure.line, 1  # Sybil reports this line: the prompt's, not the heading's
