@@ -78,7 +78,7 @@ def fit(
     record = {record} if isinstance(record, str) else set(record)
     _check_request(steps, record)
     history = History()
-    parameters = [_copy(model)]
+    parameters = [_copy(model)] if "parameters" in record else []
     gradients = []
 
     # A closure, because LBFGS asks for the loss several times a step. The others call it once, before they move.

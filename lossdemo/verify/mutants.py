@@ -61,8 +61,11 @@ def other_than(**defaults: Any) -> Callable[[Call], bool]:
 
 
 def arguments(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """The arguments of a call by name, defaults included."""
-    bound = inspect.signature(function).bind(*args, **kwargs)
+    """The arguments of a call by name, defaults included; of a function without signature its `args`."""
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except ValueError:
+        return {"args": args, **kwargs}
     bound.apply_defaults()
     return bound.arguments
 
@@ -274,7 +277,10 @@ def smooth_l1_sums(original):
 # --- binary cross-entropy ---
 
 
-@mutant("torch.nn.functional.binary_cross_entropy")
+@mutant(
+    "torch.nn.functional.binary_cross_entropy",
+    when=lambda call: bool(((call["input"] == 0) | (call["input"] == 1)).any()),
+)
 def bce_without_clamp(original):
     """The formula as it stands in books, with log 0."""
 
@@ -1001,7 +1007,7 @@ def tanh_layer_is_linear(original):
     return lambda self, z: z * 1.0
 
 
-@mutant("torch.relu")
+@mutant("torch.relu", when=lambda call: not (call["args"][0] > 0).any())
 def relu_is_disconnected_below_zero(original):
     """Where it is off, the input is cut out of the graph: no gradient instead of a zero one."""
     return lambda z: original(z) if (z > 0).any() else torch.zeros_like(z).requires_grad_()
@@ -1465,7 +1471,8 @@ def clip_value_scales(original):
 
     def call(parameters, clip_value, *args, **kwargs):
         for p in [parameters] if isinstance(parameters, Tensor) else parameters:
-            p.grad.mul_(min(1.0, clip_value / p.grad.abs().max().item()))
+            if p.grad is not None:
+                p.grad.mul_(min(1.0, clip_value / p.grad.abs().max().item()))
 
     return call
 

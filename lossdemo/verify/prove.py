@@ -1,16 +1,15 @@
 """`pytest --prove`: each claim again under every wrong PyTorch that breaks a function it calls."""
 
-import traceback
 from collections import Counter, defaultdict
 from collections.abc import Generator
-from typing import NamedTuple
+from functools import wraps
+from typing import Any, NamedTuple
 
 import pytest
 
-from lossdemo.verify import mutants
 from lossdemo.verify.claims import Book, Claim
 from lossdemo.verify.evaluator import Failure, Setting, run
-from lossdemo.verify.mutants import MUTANTS, Mutant, RefusedOnPurpose, arguments
+from lossdemo.verify.mutants import MUTANTS, Make, Mutant, RefusedOnPurpose, arguments
 from lossdemo.verify.patch import Function, NoSuchTarget, locate, replaced, watched
 from lossdemo.verify.plugin import BOOK, is_claim
 
@@ -20,7 +19,7 @@ PROPERTY = "lossdemo.proof"
 class Proof(NamedTuple):
     """Which mutants a claim noticed, which it did not, which it could not, and which crashed by themselves.
 
-    A claim could not notice one (`idle`) if it calls the target, but never so that the mutant differs from the original.
+    It could not notice one (`idle`) if it calls the target, but never so that the mutant differs from the original.
     """
 
     killed: list[str]
@@ -65,22 +64,38 @@ def prove(claim: Claim, setting: Setting, candidates: list[Mutant]) -> tuple[Fai
             if mutant.target in called:
                 proof.idle.append(mutant.name)
         else:
-            with replaced(mutant.target, mutant.make):
+            crashes: list[Exception] = []
+            with replaced(mutant.target, _Guarded(mutant.make, crashes)):
                 noticed = run(claim, setting)
             if noticed is None:
                 proof.survived.append(mutant.name)
-            elif _crashed(noticed.error):
+            elif noticed.error in crashes:
                 proof.crashed[mutant.name] = repr(noticed.error)
             else:
                 proof.killed.append(mutant.name)
     return failure, proof
 
 
-def _crashed(error: BaseException | None) -> bool:
-    """Whether the mutant itself raised, and not on purpose: that is its own mistake, and shows nothing of the claim."""
-    if error is None or isinstance(error, RefusedOnPurpose):
-        return False
-    return any(frame.filename == mutants.__file__ for frame in traceback.extract_tb(error.__traceback__))
+class _Guarded(NamedTuple):
+    """Makes a mutant and notes what it raises, unless it means it: a mistake of its own shows nothing of the claim."""
+
+    make: Make
+    crashes: list[Exception]
+
+    def __call__(self, original: Function) -> Function:
+        mutant = self.make(original)
+
+        @wraps(mutant)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return mutant(*args, **kwargs)
+            except RefusedOnPurpose:
+                raise
+            except Exception as error:
+                self.crashes.append(error)
+                raise
+
+        return call
 
 
 class Prover:

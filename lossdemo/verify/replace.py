@@ -2,7 +2,9 @@
 
 import importlib
 import re
+import warnings
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ class Replacer:
         """Run a claim with the functions in place."""
         with ExitStack() as stack:
             for target, function in self.functions.items():
-                stack.enter_context(replaced(target, lambda _, function=function: function))
+                stack.enter_context(replaced(target, partial(_standing_in, function)))
             return run(claim, setting)
 
     @pytest.hookimpl(trylast=True)
@@ -65,6 +67,23 @@ class Replacer:
             terminalreporter.write_line(f"stale in --known: {claim} {why}", yellow=True)
 
 
+def _standing_in(function: Function, original: Function) -> Function:
+    """`function`, which still finds `original` at its place while it runs: many implementations are built on it."""
+    running = False
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal running
+        if running:
+            return original(*args, **kwargs)
+        running = True
+        try:
+            return function(*args, **kwargs)
+        finally:
+            running = False
+
+    return call
+
+
 def _parse(replacement: str) -> tuple[str, Function]:
     """TARGET and the function, from TARGET=MODULE:NAME."""
     match = re.fullmatch(r"([\w.]+)=([\w.]+):([\w.]+)", replacement)
@@ -76,7 +95,9 @@ def _parse(replacement: str) -> tuple[str, Function]:
     except NoSuchTarget as error:
         raise pytest.UsageError(f"--replace {replacement}: {error}") from None
     try:
-        function: Any = importlib.import_module(module)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a module warns of while it is imported is not the claims' matter
+            function: Any = importlib.import_module(module)
     except Exception as error:
         raise pytest.UsageError(f"--replace {replacement}: importing {module} failed: {error!r}") from None
     for part in name.split("."):
