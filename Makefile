@@ -2,15 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: verify test bench lint
+.PHONY: verify test prove bench lint
 
 # The book: every claim verified on this machine.
 verify: .venv/installed
 	$(BIN)/pytest spec
 
-# Everything: lint and types, then book and tests with branch coverage.
+# Everything: lint and types, book and tests with branch coverage, and every claim proved able to fail.
 test: lint
 	$(BIN)/pytest --cov
+	$(BIN)/pytest spec --prove -n 2
+
+# Every claim under every wrong PyTorch that breaks a function it calls.
+prove: .venv/installed
+	$(BIN)/pytest spec --prove
 
 # What the harness costs against plain exec; the ratio stands in brackets behind the medians.
 bench: .venv/installed

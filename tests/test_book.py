@@ -1,6 +1,9 @@
 """The book as a whole: sources, links, style, and the README's copy of a claim."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +86,36 @@ def test_links_of_the_top_level_lead_somewhere(name: str) -> None:
         if not target.startswith("https:"):
             assert (ROOT / path).exists(), target
             assert not anchor or anchor in read_page(ROOT / path).anchors, target
+
+
+def shown(command: str) -> list[str]:
+    """The lines that README.md shows below a command, without times and paths."""
+    block = (ROOT / "README.md").read_text().split(f"\n$ {command}\n")[1].split("\n```")[0]
+    return [
+        line for line in block.splitlines() if line and not re.search(r" in [\d.]+s$|^Example at|^=|^_|^[.F]+ ", line)
+    ]
+
+
+def printed(*arguments: str | Path, path: Path = ROOT) -> set[str]:
+    """The lines that pytest prints in this project, with `path` to import from."""
+    command = [sys.executable, "-m", "pytest", *arguments, "-q", "--device", "cpu", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONPATH": f"{path}:{ROOT}"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    return set(done.stdout.splitlines())
+
+
+def test_the_readmes_proof_is_real() -> None:
+    """What README.md shows of --prove is what the command prints."""
+    lines = shown("pytest spec --prove -q -k momentum-applies")
+    assert any("kills 7 of 8" in line for line in lines)
+    assert set(lines) <= printed("spec", "--prove", "-k", "momentum-applies")
+
+
+def test_the_readmes_replacement_is_real(tmp_path: Path) -> None:
+    """What README.md shows of --replace is what the command prints for the file that it shows."""
+    code = re.findall(r"^```python\n(import torch.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    (tmp_path / "mine.py").write_text(code[0])
+    replacement = "torch.nn.functional.cross_entropy=mine:softmax_then_log"
+    lines = shown(f"PYTHONPATH=. pytest spec/gradient.md spec/step.md -q --replace {replacement}")
+    assert any("nan" in line for line in lines)
+    assert set(lines) <= printed("spec/gradient.md", "spec/step.md", "--replace", replacement, path=tmp_path)

@@ -167,7 +167,7 @@ class Prover:
         """Keep the matrix, and fail a run of the whole book that lets a mutant live."""
         if hasattr(self.config, "workerinput"):
             return
-        if self.config.cache:
+        if self.config.pluginmanager.has_plugin("cacheprovider") and self.config.cache:
             proofs = {nodeid: proof._asdict() for nodeid, proof in self.proofs.items()}
             self.config.cache.set("lossdemo/proofs", {"claims": proofs, "mutants": self.outcome()})
         if session.exitstatus == pytest.ExitCode.OK and self.outcome()["survived"] and self.whole_book():
@@ -185,8 +185,8 @@ class Prover:
         else:
             self._write_chapters(terminalreporter)
         outcome = self.outcome()
-        write(", ".join(f"{len(names)} {kind}" for kind, names in outcome.items() if names))
         if self.whole_book():
+            write(", ".join(f"{len(names)} {kind}" for kind, names in outcome.items() if names))
             for kind in ("survived", "untouched", "not in this torch"):
                 if outcome[kind]:
                     write(f"{kind}: {', '.join(outcome[kind])}", red=kind == "survived")
