@@ -184,6 +184,14 @@ def test_seed_and_threads_reach_the_claim(spec: pytest.Pytester) -> None:
     spec.runpytest_inprocess("--device", "cpu", "--seed", "8", "--threads", "2").assert_outcomes(passed=1, failed=1)
 
 
+def test_warnings_fail_a_claim_whatever_pytest_makes_of_them(spec: pytest.Pytester) -> None:
+    """A claim does not depend on pytest's own filters."""
+    chapter(spec, CHAPTER.replace("x + x\n", "__import__('warnings').warn('so') or x + x\n"))
+    result = spec.runpytest_inprocess("--device", "cpu", "-W", "ignore")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*UserWarning: so"])
+
+
 def test_a_setting_given_twice_runs_once(spec: pytest.Pytester) -> None:
     """Settings are a set."""
     result = spec.runpytest_inprocess("--device", "cpu", "--device", "cpu", "--dtype", "float32", "--dtype", "float32")
