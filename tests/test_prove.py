@@ -1,5 +1,6 @@
 """`pytest --prove`: kills, survivors, vacuous claims, crashes, and what is left behind."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -186,6 +187,61 @@ def test_a_mutant_does_not_crash_on_plain_calls(mutant: Mutant) -> None:
     assert isinstance(result, torch.Tensor)
 
 
+def workout() -> None:
+    """Every layer, optimizer and helper that a mutant breaks, with the arguments that it may ignore."""
+    x, y = torch.tensor([[0.2, -0.7], [0.6, 0.1]]), torch.tensor([[0.9], [0.3]])
+    nn, optim = torch.nn, torch.optim
+    for activation in (nn.Tanh(), nn.ReLU(), nn.Sigmoid()):
+        model = nn.Sequential(
+            nn.Embedding(3, 2, max_norm=0.1), nn.Flatten(), nn.BatchNorm1d(2), nn.Linear(2, 1), activation
+        )
+        for optimizer in (
+            optim.SGD(model.parameters(), lr=0.1, momentum=0.5, dampening=0.1, weight_decay=0.1),
+            optim.SGD(model.parameters(), lr=0.1, momentum=0.5, nesterov=True, maximize=True),
+            optim.Adam(model.parameters(), lr=0.1, betas=(0.8, 0.9), eps=0.1, weight_decay=0.1),
+            optim.AdamW(model.parameters()),
+            optim.RMSprop(model.parameters()),
+            optim.Adagrad(model.parameters()),
+        ):
+            scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+            for _ in range(2):
+                optimizer.zero_grad(set_to_none=False)
+                scaler.scale(F.mse_loss(model(torch.tensor([[0], [1]])), y)).backward()
+                scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+                nn.utils.clip_grad_value_(model.parameters(), 0.1)
+                scaler.step(optimizer)
+                scaler.update()
+        model.eval()(torch.tensor([[0], [1]]))
+    w = x.clone().requires_grad_()
+    for z in (
+        w.sigmoid(),
+        w.softmax(1),
+        w.log_softmax(1),
+        torch.sigmoid(w),
+        torch.tanh(w),
+        torch.relu(w - 5),
+        w.detach(),
+    ):
+        (z * w).backward(torch.ones(2, 2))
+    torch.autograd.grad((w**2).sum(), w)
+    with torch.no_grad():
+        w.add_(1)
+
+
+@pytest.mark.filterwarnings("ignore")  # a mutant may bring about any warning; here it must only not crash
+@pytest.mark.parametrize("mutant", [m for m in MUTANTS if ".functional." not in m.target], ids=lambda m: m.name)
+def test_a_mutant_does_not_crash_in_a_workout(mutant: Mutant) -> None:
+    """Nothing is raised by a mutant itself, whatever becomes of the training behind it."""
+    crashes: list[Exception] = []
+    with (
+        replaced(mutant.target, prove._Guarded(mutant.make, crashes)),
+        contextlib.suppress(RuntimeError, AssertionError),
+    ):
+        workout()
+    assert not [error for error in crashes if not isinstance(error, RuntimeError)]
+
+
 @pytest.fixture
 def spec(pytester: pytest.Pytester) -> pytest.Pytester:
     """A project with one chapter: a strong claim, a weak one, and one that calls nothing."""
@@ -232,12 +288,24 @@ def test_the_matrix_is_printed_and_kept(spec: pytest.Pytester, workers: list[str
 
 def test_a_mutant_that_nobody_kills_fails_the_whole_book_by_name(spec: pytest.Pytester) -> None:
     """The run of the whole book fails though every claim kills something; a part of it does not."""
-    text = CHAPTER.partition("## One is one")[0]
-    (spec.path / "spec" / "losses.md").write_text(text)
+    claim = CHAPTER.partition("## MSE is positive")[0]
+    (spec.path / "spec" / "losses.md").write_text(
+        claim + claim[claim.index("## MSE") :].replace("squares", "is 4 for 2")
+    )
     result = spec.runpytest_inprocess("--prove", "--device", "cpu")
+    result.assert_outcomes(passed=2, deselected=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["survived: *mse_never_unreduced*", "untouched: *ctc_ignores_blank*"])
     assert spec.runpytest_inprocess("--prove", "--device", "cpu", "-k", "squares").ret == 0
+
+
+def test_many_claims_are_summed_up_by_chapter(spec: pytest.Pytester) -> None:
+    """For more than a few claims the matrix is a table, a line a chapter."""
+    preamble, _, claim = CHAPTER.partition("## MSE is positive")[0].partition("## MSE squares")
+    text = preamble + "".join(f"## MSE squares {i}{claim}" for i in range(6))
+    (spec.path / "spec" / "losses.md").write_text(text)
+    result = spec.runpytest_inprocess("--prove", "--device", "cpu")
+    result.stdout.re_match_lines([r"chapter +claims +mutants killed +fewest by a claim", r"spec/losses.md +6 +3 +3"])
 
 
 def test_a_crashed_mutant_is_an_error_of_the_suite(spec: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
