@@ -89,10 +89,12 @@ def test_links_of_the_top_level_lead_somewhere(name: str) -> None:
 
 
 def shown(command: str) -> list[str]:
-    """The lines that README.md shows below a command, without times and paths."""
+    """The lines that README.md shows below a command, without times, paths and line numbers."""
     block = (ROOT / "README.md").read_text().split(f"\n$ {command}\n")[1].split("\n```")[0]
     return [
-        line for line in block.splitlines() if line and not re.search(r" in [\d.]+s$|^Example at|^=|^_|^[.F]+ ", line)
+        line
+        for line in block.splitlines()
+        if line and not re.search(r" in [\d.]+s$|^Example at|^\w+\.md:\d+|^=|^_|^[.F]+ ", line)
     ]
 
 
