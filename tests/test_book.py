@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lossdemo.verify.claims import Book, Claim, Page, read_page
+from lossdemo.verify.mutants import MUTANTS
 
 ROOT = Path(__file__).parent.parent
 BOOK = Book(ROOT / "spec")
@@ -86,6 +87,11 @@ def test_links_of_the_top_level_lead_somewhere(name: str) -> None:
         if not target.startswith("https:"):
             assert (ROOT / path).exists(), target
             assert not anchor or anchor in read_page(ROOT / path).anchors, target
+
+
+def test_the_readme_counts_the_mutants() -> None:
+    """The number of wrong PyTorches in README.md is that of the catalogue."""
+    assert f"[{len(MUTANTS)} ways](lossdemo/verify/mutants.py)" in (ROOT / "README.md").read_text()
 
 
 def shown(command: str) -> list[str]:

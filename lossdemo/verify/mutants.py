@@ -695,6 +695,30 @@ def nll_ignores_ignore_index(original):
     return call
 
 
+@mutant("torch.nn.functional.linear_cross_entropy")
+def linear_cross_entropy_sums(original):
+    """The mean forgotten."""
+    return _using(original, reduction=MEAN_IS_SUM)
+
+
+@mutant("torch.nn.functional.linear_cross_entropy", when=other_than(linear_bias=None))
+def linear_cross_entropy_ignores_its_bias(original):
+    """A fused matmul without the addition."""
+    return _using(original, linear_bias=None)
+
+
+@mutant("torch.nn.functional.linear_cross_entropy", when=other_than(weight=None))
+def linear_cross_entropy_ignores_weight(original):
+    """A fused kernel without the argument."""
+    return _using(original, weight=None)
+
+
+@mutant("torch.nn.functional.linear_cross_entropy", when=other_than(label_smoothing=0.0))
+def linear_cross_entropy_ignores_label_smoothing(original):
+    """A fused kernel without the argument."""
+    return _using(original, label_smoothing=0.0)
+
+
 # --- the other losses ---
 
 
@@ -946,6 +970,18 @@ def ctc_ignores_input_lengths(original):
     def call(log_probs, targets, input_lengths, *args, **kwargs):
         full = torch.full_like(torch.as_tensor(input_lengths), log_probs.shape[0])
         return original(log_probs, targets, full, *args, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.ctc_loss")
+def ctc_ignores_target_lengths(original):
+    """Padding of the targets read as labels."""
+
+    def call(log_probs, targets, input_lengths, target_lengths, *args, **kwargs):
+        if targets.ndim == 2:
+            target_lengths = torch.full_like(torch.as_tensor(target_lengths), targets.shape[1])
+        return original(log_probs, targets, input_lengths, target_lengths, *args, **kwargs)
 
     return call
 
@@ -1472,7 +1508,7 @@ def clip_value_scales(original):
     def call(parameters, clip_value, *args, **kwargs):
         for p in [parameters] if isinstance(parameters, Tensor) else parameters:
             if p.grad is not None:
-                p.grad.mul_(min(1.0, clip_value / p.grad.abs().max().item()))
+                p.grad.mul_(clip_value / max(clip_value, p.grad.abs().max().item()))
 
     return call
 
