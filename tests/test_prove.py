@@ -235,12 +235,11 @@ def workout() -> None:
 def test_a_mutant_does_not_crash_in_a_workout(mutant: Mutant) -> None:
     """Nothing is raised by a mutant itself, whatever becomes of the training behind it."""
     crashes: list[Exception] = []
-    with (
-        replaced(mutant.target, prove._Guarded(mutant.make, crashes)),
-        contextlib.suppress(RuntimeError, AssertionError),
-    ):
+    behind = contextlib.suppress(RuntimeError, AssertionError)  # torch may stumble over what the mutant returned
+    with torch.random.fork_rng(), replaced(mutant.target, prove._Guarded(mutant.make, crashes)), behind:
+        torch.manual_seed(0)
         workout()
-    assert not [error for error in crashes if not isinstance(error, RuntimeError)]
+    assert not crashes
 
 
 @pytest.fixture
