@@ -3,11 +3,6 @@
 from collections.abc import Generator
 
 import pytest
-from hypothesis import settings
-
-# The same examples everywhere, and no deadline: machines are noisy.
-settings.register_profile("lossdemo", derandomize=True, deadline=None)
-settings.load_profile("lossdemo")
 
 pytest_plugins = ["lossdemo.verify.plugin", "pytester"]
 

@@ -5,10 +5,13 @@ generators alone.
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 
@@ -93,10 +96,8 @@ def diabetes(*, standardised: bool = False) -> tuple[Tensor, Tensor]:
     Returns:
         x (442, 10) in the units of the study, or standardised; y (442, 1), a score from 25 to 346.
     """
-    from sklearn.datasets import load_diabetes  # here: scikit-learn takes as long to import as torch
-
-    x, y = load_diabetes(return_X_y=True, scaled=False)
-    return _inputs(x, standardised), _floats(np.reshape(y, (-1, 1)))
+    x, y = _shipped("diabetes_data_raw.csv.gz"), _shipped("diabetes_target.csv.gz")
+    return _inputs(x, standardised), _floats(y[:, None])
 
 
 def breast_cancer(*, standardised: bool = False) -> tuple[Tensor, Tensor]:
@@ -108,10 +109,8 @@ def breast_cancer(*, standardised: bool = False) -> tuple[Tensor, Tensor]:
     Returns:
         x (569, 30), raw or standardised; y (569, 1), 1.0 for benign and 0.0 for malignant.
     """
-    from sklearn.datasets import load_breast_cancer  # here: scikit-learn takes as long to import as torch
-
-    x, y = load_breast_cancer(return_X_y=True)
-    return _inputs(x, standardised), _floats(np.reshape(y, (-1, 1)))
+    table = _shipped("breast_cancer.csv", delimiter=",", skiprows=1)
+    return _inputs(table[:, :-1], standardised), _floats(table[:, -1:])
 
 
 def digits(*, standardised: bool = False) -> tuple[Tensor, Tensor]:
@@ -122,10 +121,8 @@ def digits(*, standardised: bool = False) -> tuple[Tensor, Tensor]:
     Returns:
         x (1797, 64), pixels from 0 to 16 or standardised; the digit (1797,), int64.
     """
-    from sklearn.datasets import load_digits  # here: scikit-learn takes as long to import as torch
-
-    x, y = load_digits(return_X_y=True)
-    return _inputs(x, standardised), torch.tensor(y)
+    table = _shipped("digits.csv.gz", delimiter=",")
+    return _inputs(table[:, :-1], standardised), torch.tensor(table[:, -1].astype(np.int64))
 
 
 def standardise(x: Tensor, like: Tensor | None = None) -> Tensor:
@@ -143,6 +140,13 @@ def standardise(x: Tensor, like: Tensor | None = None) -> Tensor:
     like = x if like is None else like
     varies = like.amax(0) > like.amin(0)  # the deviation of a constant may be rounding instead of 0
     return (x - like.mean(0)) / torch.where(varies, like.std(0, correction=0), 1)
+
+
+def _shipped(name: str, **arguments: Any) -> NDArray[np.float64]:
+    """A table from scikit-learn's wheel, read without importing scikit-learn: that takes as long as importing torch."""
+    package = find_spec("sklearn")
+    assert package and package.origin, "scikit-learn is a dependency"
+    return np.loadtxt(Path(package.origin).parent / "datasets" / "data" / name, **arguments)
 
 
 def _inputs(x: ArrayLike, standardised: bool) -> Tensor:

@@ -1,12 +1,14 @@
 """Shapes, dtypes, devices and contents of the data sets."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
+from sklearn import datasets
 
 from lossdemo import data
-from lossdemo.verify.evaluator import Setting
+from lossdemo.verify.evaluator import Setting, torch_as
 
 SETS = {
     "line": (data.line, (100, 1), (100, 1)),
@@ -83,6 +85,23 @@ def test_telephone_calls_are_the_published_ones() -> None:
     assert year.flatten().tolist() == list(range(1950, 1974))
     assert calls[[0, 13, 14, 19, 20, 23], 0].tolist() == pytest.approx([4.4, 21.2, 119, 212, 43, 29])
     assert calls.sum().item() == pytest.approx(1199.8)
+
+
+@pytest.mark.parametrize(
+    ("load", "reference"),
+    [
+        (data.diabetes, partial(datasets.load_diabetes, scaled=False)),
+        (data.breast_cancer, datasets.load_breast_cancer),
+        (data.digits, datasets.load_digits),
+    ],
+)
+def test_real_sets_are_those_of_scikit_learn(load: Callable, reference: Callable) -> None:
+    """The tables read from scikit-learn's files are those that its own loaders return."""
+    with torch_as(Setting(dtype=torch.float64)):
+        x, y = load()
+    expected_x, expected_y = reference(return_X_y=True)
+    assert x.tolist() == expected_x.tolist()
+    assert y.flatten().tolist() == expected_y.tolist()
 
 
 @pytest.mark.parametrize("load", [data.diabetes, data.breast_cancer, data.digits])

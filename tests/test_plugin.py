@@ -37,7 +37,7 @@ HERE = ["spec/sums.md::one-and-one-is-two[cpu]", "spec/sums.md::two-less-one-is-
 def spec(pytester: pytest.Pytester) -> pytest.Pytester:
     """An empty project with the plugin and one chapter that holds."""
     pytester.makeconftest('pytest_plugins = ["lossdemo.verify.plugin"]')
-    pytester.makeini("[pytest]\naddopts = -p no:doctest\n")
+    pytester.makeini("[pytest]\naddopts = -p no:doctest -p no:hypothesispytest\n")
     chapter(pytester, CHAPTER)
     return pytester
 

@@ -246,7 +246,7 @@ def test_a_mutant_does_not_crash_in_a_workout(mutant: Mutant) -> None:
 def spec(pytester: pytest.Pytester) -> pytest.Pytester:
     """A project with one chapter: a strong claim, a weak one, and one that calls nothing."""
     pytester.makeconftest('pytest_plugins = ["lossdemo.verify.plugin"]')
-    pytester.makeini("[pytest]\naddopts = -p no:doctest\n")
+    pytester.makeini("[pytest]\naddopts = -p no:doctest -p no:hypothesispytest\n")
     pytester.mkdir("spec")
     (pytester.path / "spec" / "losses.md").write_text(CHAPTER)
     pytester.makepyfile(test_other="def test_other(): assert False")

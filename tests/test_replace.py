@@ -66,7 +66,7 @@ number = 3
 def spec(pytester: pytest.Pytester) -> pytest.Pytester:
     """A project with three claims, two of them on MSE, and somebody's kernels."""
     pytester.makeconftest('pytest_plugins = ["lossdemo.verify.plugin"]')
-    pytester.makeini("[pytest]\naddopts = -p no:doctest\npythonpath = .\n")
+    pytester.makeini("[pytest]\naddopts = -p no:doctest -p no:hypothesispytest\npythonpath = .\n")
     pytester.mkdir("spec")
     (pytester.path / "spec" / "losses.md").write_text(CHAPTER)
     pytester.makepyfile(kernels=KERNELS, test_other="def test_other(): assert False")

@@ -7,9 +7,10 @@ Importing this module does not import torch.
 import doctest
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import accumulate, pairwise, zip_longest
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -105,7 +106,7 @@ class Page:
     claims: list[Claim] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
-    @property
+    @cached_property
     def anchors(self) -> list[str]:
         """What a link may name, in order, as GitHub makes it: a repeated title gets -1, then -2."""
         anchors: list[str] = []
@@ -126,7 +127,7 @@ class Book:
     """The pages of a directory, read once; titles and links are checked across all of them."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
+        self.directory = directory.resolve()
 
     @cached_property
     def pages(self) -> dict[Path, Page]:
@@ -168,6 +169,7 @@ def is_page(path: Path) -> bool:
     return path.suffix.lower() in (".md", ".markdown")
 
 
+@cache
 def slug(title: str) -> str:
     """The anchor that GitHub gives a heading: lower case, blanks to hyphens, punctuation and symbols dropped."""
     kept = (c for c in title.strip().lower() if c in "- " or unicodedata.category(c) in _WORD)
@@ -364,14 +366,17 @@ def _since(text: str) -> tuple[int, int] | None:
 
 def _refuse_repeated_titles(pages: dict[Path, Page]) -> None:
     """A claim's id is its heading's anchor, so no other claim and no other heading of its page may have it."""
-    for claim in [claim for page in pages.values() for claim in page.claims]:
-        for page in pages.values():
-            for line, level, title in page.headings:
-                other = (page.path, line) != (claim.path, claim.line)
-                rival = page.path == claim.path or (level == "h2" and page.claims)
-                if other and rival and slug(title) == claim.id:
-                    message = f"{page.path.name}:{line} has the same title: each claim needs its own"
-                    pages[claim.path].refuse(claim.line, message)
+    named: dict[str, list[tuple[Page, Heading]]] = defaultdict(list)
+    for page in pages.values():
+        for heading in page.headings:
+            named[slug(heading.title)].append((page, heading))
+    for page in pages.values():
+        for claim in page.claims:
+            for other, (line, level, _) in named[claim.id]:
+                rival = other is page or (level == "h2" and other.claims)
+                if rival and (other.path, line) != (claim.path, claim.line):
+                    message = f"{other.path.name}:{line} has the same title: each claim needs its own"
+                    page.refuse(claim.line, message)
 
 
 def _refuse_broken_links(page: Page, pages: dict[Path, Page]) -> None:
