@@ -1,54 +1,49 @@
-"""The losses by their formulas, in NumPy float64: value, gradient and minimiser without autograd.
+"""The losses by their formulas, in NumPy float64: value, gradients and minimisers without autograd.
 
 This is the oracle that the book and the tests hold torch against, so nothing here is taken from torch's code. The
-losses have the names of `torch.nn.functional`, and so have their arguments.
+losses have the names and the arguments of `torch.nn.functional`, and take whatever NumPy makes an array of. Each
+returns a `Result`: the value, and the gradient with respect to each argument that a model can have computed. At a kink
+the gradient is the one that torch chooses, and the docstring says which.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+# (a, b), both (N, D), to their distances (N,), and these differentiated with respect to a and b, (N, D) each.
+Distance = Callable[[Array, Array], tuple[Array, Array, Array]]
 
 
-@dataclass(frozen=True)
-class Loss:
-    """One loss by its formula.
+class Result(NamedTuple):
+    """A loss and its gradients.
 
     Attributes:
-        losses: (input, target, **arguments) to the loss of each sample.
-        slopes: (input, target, **arguments) to the derivative of each sample's loss with respect to its input, in the
-            input's shape. At a kink it is the middle of the derivatives on both sides, as torch has it.
-        minimiser: (targets, **arguments) to the constant input whose mean loss over the targets is smallest.
+        value: for reduction 'none' a loss for each element or each sample, otherwise a scalar.
+        gradient: by the argument's name, in its shape; for 'none' that of the sum of the losses.
     """
 
-    losses: Callable[..., Array]
-    slopes: Callable[..., Array]
-    minimiser: Callable[..., Array]
-
-    def value(self, input: ArrayLike, target: ArrayLike, reduction: str = "mean", **arguments: float) -> Array:
-        """The loss: of the samples' shape for reduction 'none', a scalar for 'sum' and 'mean'."""
-        losses = self.losses(_float(input), np.asarray(target), **arguments)
-        return losses if reduction == "none" else losses.sum() / _divisor(losses, reduction)
-
-    def gradient(self, input: ArrayLike, target: ArrayLike, reduction: str = "mean", **arguments: float) -> Array:
-        """The gradient with respect to the input, in its shape; for 'none' that of the sum of the losses."""
-        input, target = _float(input), np.asarray(target)
-        losses = self.losses(input, target, **arguments)
-        return self.slopes(input, target, **arguments) / _divisor(losses, reduction)
+    value: Array
+    gradient: dict[str, Array]
 
 
 def _float(values: ArrayLike) -> Array:
     return np.asarray(values, dtype=np.float64)
 
 
-def _divisor(losses: Array, reduction: str) -> int:
+def _result(losses: Array, reduction: str, divisor: Any = None, **slopes: Array) -> Result:
+    """Losses and the slopes of their sum, reduced: 'mean' divides by `divisor`, by default the number of losses."""
     if reduction not in ("none", "sum", "mean"):
         raise ValueError(f"reduction is 'none', 'sum' or 'mean', not {reduction!r}")
-    return losses.size if reduction == "mean" else 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = 1 / _float(losses.size if divisor is None else divisor) if reduction == "mean" else 1.0
+        losses = losses * share
+        gradient = {name: slope * share for name, slope in slopes.items()}
+    return Result(losses if reduction == "none" else losses.sum(), gradient)
 
 
 def sigmoid(z: ArrayLike) -> Array:
@@ -62,87 +57,548 @@ def log_softmax(z: ArrayLike) -> Array:
     return z - np.logaddexp.reduce(z, axis=-1, keepdims=True)
 
 
-def _huber_minimiser(targets: ArrayLike, delta: float = 1.0) -> Array:
-    """Where the pulls of the targets cancel, by bisection: their sum rises with the constant."""
-    targets = _float(targets)
+def _x_log_y(x: Array, y: Array) -> Array:
+    """x log y, and 0 where x is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(x == 0, 0.0, x * np.log(y))
+
+
+# --- real targets ---
+
+
+def mse_loss(input: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None, reduction: str = "mean") -> Result:
+    """(x - y)², elementwise. `weight`, of the same shape, multiplies it, and the mean divides by the weights' sum."""
+    error = _float(input) - _float(target)
+    w = np.ones_like(error) if weight is None else _float(weight)
+    slope = 2 * w * error
+    return _result(w * error**2, reduction, w.sum(), input=slope, target=-slope)
+
+
+def l1_loss(input: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None, reduction: str = "mean") -> Result:
+    """|x - y|, elementwise, with `weight` as in MSE. The slope at x = y is 0."""
+    error = _float(input) - _float(target)
+    w = np.ones_like(error) if weight is None else _float(weight)
+    slope = w * np.sign(error)
+    return _result(w * np.abs(error), reduction, w.sum(), input=slope, target=-slope)
+
+
+def huber_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    delta: float = 1.0,
+    weight: ArrayLike | None = None,
+    reduction: str = "mean",
+) -> Result:
+    """(x - y)² / 2 up to an error of `delta`, beyond it the tangent there. `weight` leaves the mean's divisor alone.
+
+    Source: Huber, Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 35, 1964.
+    """
+    error = _float(input) - _float(target)
+    w = np.ones_like(error) if weight is None else _float(weight)
+    far = np.abs(error) > delta
+    losses = np.where(far, delta * (np.abs(error) - delta / 2), error**2 / 2)
+    slope = w * np.clip(error, -delta, delta)
+    return _result(w * losses, reduction, input=slope, target=-slope)
+
+
+def smooth_l1_loss(input: ArrayLike, target: ArrayLike, beta: float = 1.0, reduction: str = "mean") -> Result:
+    """Huber's loss for delta = beta, divided by beta; for beta = 0 its limit |x - y|.
+
+    Source: Girshick, Fast R-CNN, ICCV 2015, equation 3.
+    """
+    if beta == 0:
+        return l1_loss(input, target, reduction=reduction)
+    value, gradient = huber_loss(input, target, beta, reduction=reduction)
+    return Result(value / beta, {name: slope / beta for name, slope in gradient.items()})
+
+
+# --- targets from 0 to 1, and -1 or 1 ---
+
+
+def binary_cross_entropy(
+    input: ArrayLike, target: ArrayLike, weight: ArrayLike = 1.0, reduction: str = "mean"
+) -> Result:
+    """-y log p - (1 - y) log(1 - p), elementwise, for a probability p; no logarithm counts for less than -100."""
+    p, y, w = _float(input), _float(target), _float(weight)
+    with np.errstate(divide="ignore"):
+        yes, no = np.maximum(np.log(p), -100), np.maximum(np.log(1 - p), -100)
+        slope = w * (p - y) / np.maximum(p * (1 - p), 1e-12)
+    return _result(-w * (y * yes + (1 - y) * no), reduction, input=slope, target=-w * (yes - no))
+
+
+def binary_cross_entropy_with_logits(
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike = 1.0,
+    pos_weight: ArrayLike = 1.0,
+    reduction: str = "mean",
+) -> Result:
+    """log(1 + e^z) - y z, elementwise; `pos_weight` multiplies the part of y, `weight` all, and neither the divisor."""
+    z, y, w, positive = _float(input), _float(target), _float(weight), _float(pos_weight)
+    yes, no = np.logaddexp(0, -z), np.logaddexp(0, z)  # -log p, -log(1 - p)
+    losses = w * (positive * y * yes + (1 - y) * no)
+    slope = w * ((1 - y) * sigmoid(z) - positive * y * sigmoid(-z))
+    return _result(losses, reduction, input=slope, target=w * (positive * yes - no))
+
+
+def soft_margin_loss(input: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Result:
+    """log(1 + e^(-y x)), elementwise, for y of -1 or 1."""
+    x, y = _float(input), _float(target)
+    pull = -sigmoid(-y * x)
+    return _result(np.logaddexp(0, -y * x), reduction, input=y * pull, target=x * pull)
+
+
+def multilabel_soft_margin_loss(
+    input: ArrayLike, target: ArrayLike, weight: ArrayLike = 1.0, reduction: str = "mean"
+) -> Result:
+    """The mean over a row of binary cross-entropy, for logits and targets (N, C); `weight` is one for each class."""
+    losses, gradient = binary_cross_entropy_with_logits(input, target, weight, reduction="none")
+    classes = losses.shape[-1]
+    return _result(losses.mean(-1), reduction, **{name: slope / classes for name, slope in gradient.items()})
+
+
+# --- classes ---
+
+
+def _weighted_targets(
+    classes: int, target: NDArray, given: bool, weight: ArrayLike | None, ignore_index: int, smoothing: float
+) -> tuple[Array, float]:
+    """The weight of each class in each loss, classes last, and what the mean divides by.
+
+    Probabilities (`given`) are divided by the number of positions; class indices by the weights of the classes they
+    name, where they are not `ignore_index`.
+    """
+    w = np.ones(classes) if weight is None else _float(weight)
+    if given:
+        q, kept, divisor = _float(target), np.ones(target.shape[:-1], bool), target.size / classes
+    else:
+        kept = target != ignore_index
+        q = np.eye(classes)[np.where(kept, target, 0)] * kept[..., None]
+        divisor = (q * w).sum()
+    return w * ((1 - smoothing) * q + smoothing / classes * kept[..., None]), divisor
+
+
+def _classes_last(values: ArrayLike) -> Array:
+    """(C,), (N, C) or (N, C, d…) with the classes as last dimension."""
+    return np.moveaxis(_float(values), min(1, np.ndim(values) - 1), -1)
+
+
+def _classes_second(values: Array) -> Array:
+    return np.moveaxis(values, -1, min(1, values.ndim - 1))
+
+
+def nll_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Result:
+    """-w_y x_y for input (C,), (N, C) or (N, C, d…) and class indices y: no logarithm is taken.
+
+    The mean divides by the sum of the weights of the targets that are not ignored.
+    """
+    x = _classes_last(input)
+    q, divisor = _weighted_targets(x.shape[-1], np.asarray(target), False, weight, ignore_index, 0.0)
+    losses = -np.where(q == 0, 0, q * x).sum(-1)
+    return _result(losses, reduction, divisor, input=-_classes_second(q))
+
+
+def cross_entropy(
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> Result:
+    """-Σ_c w_c q_c log softmax(z)_c for logits (C,), (N, C) or (N, C, d…), and class indices or probabilities.
+
+    q is one-hot or given, mixed with `label_smoothing` parts of the uniform distribution. For indices the mean divides
+    by the sum of the weights of the targets that are not ignored, for probabilities by the number of rows.
+    """
+    log_p = log_softmax(_classes_last(input))
+    target = np.asarray(target)
+    given = target.ndim == log_p.ndim
+    wanted = _classes_last(target) if given else target
+    q, divisor = _weighted_targets(log_p.shape[-1], wanted, given, weight, ignore_index, label_smoothing)
+    losses = -np.where(q == 0, 0, q * log_p).sum(-1)
+    slopes = {"input": np.exp(log_p) * q.sum(-1, keepdims=True) - q}
+    if given:
+        w = 1.0 if weight is None else _float(weight)
+        slopes["target"] = -(1 - label_smoothing) * w * log_p
+    return _result(losses, reduction, divisor, **{name: _classes_second(slope) for name, slope in slopes.items()})
+
+
+def linear_cross_entropy(
+    input: ArrayLike,
+    linear_weight: ArrayLike,
+    target: ArrayLike,
+    linear_bias: ArrayLike = 0.0,
+    **arguments: Any,
+) -> Result:
+    """Cross-entropy of the logits x Wᵀ + b, for x (N, D), W (C, D) and b (C,)."""
+    x, w = _float(input), _float(linear_weight)
+    value, gradient = cross_entropy(x @ w.T + _float(linear_bias), target, **arguments)
+    slope = gradient.pop("input")
+    return Result(value, {"input": slope @ w, "linear_weight": slope.T @ x, "linear_bias": slope.sum(0), **gradient})
+
+
+# --- distributions ---
+
+
+def kl_div(input: ArrayLike, target: ArrayLike, log_target: bool = False, reduction: str = "mean") -> Result:
+    """t (log t - x), elementwise, for log-probabilities x and probabilities t, or their logarithms.
+
+    The sum is KL(t || e^x). 'mean' divides it by all elements, 'batchmean' by the size of the first dimension.
+
+    Source: Kullback and Leibler, On Information and Sufficiency, Annals of Mathematical Statistics 22, 1951.
+    """
+    x = _float(input)
+    t = np.exp(_float(target)) if log_target else _float(target)
+    with np.errstate(divide="ignore"):
+        log_t = _float(target) if log_target else np.log(t)
+    toward = log_t + 1 - x
+    divisor = len(x) if reduction == "batchmean" else None
+    reduction = "mean" if reduction == "batchmean" else reduction
+    return _result(_x_log_y(t, t) - t * x, reduction, divisor, input=-t, target=t * toward if log_target else toward)
+
+
+def poisson_nll_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    log_input: bool = True,
+    full: bool = False,
+    eps: float = 1e-8,
+    reduction: str = "mean",
+) -> Result:
+    """e^x - y x for x the logarithm of the rate, or x - y log(x + eps) for x the rate itself.
+
+    `full` adds Stirling's approximation of log y!, y log y - y + log(2πy) / 2, where y is above 1.
+    """
+    x, y = _float(input), _float(target)
+    if log_input:
+        losses, slope, toward = np.exp(x) - y * x, np.exp(x) - y, -x
+    else:
+        losses, slope, toward = x - y * np.log(x + eps), 1 - y / (x + eps), -np.log(x + eps)
+    if full:
+        above = np.where(y > 1, y, 1.0)
+        losses = losses + np.where(y > 1, above * np.log(above) - above + np.log(2 * np.pi * above) / 2, 0)
+        toward = toward + np.where(y > 1, np.log(above) + 1 / (2 * above), 0)
+    return _result(losses, reduction, input=slope, target=toward)
+
+
+def gaussian_nll_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    var: ArrayLike,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Result:
+    """(log v + (x - y)² / v) / 2, elementwise, for a variance v of at least `eps`; `full` adds log(2π) / 2.
+
+    The gradient with respect to a variance below `eps` is that at `eps`, as if it had not been cut off.
+
+    Source: Nix and Weigend, Estimating the Mean and Variance of the Target Probability Distribution, ICNN 1994.
+    """
+    error = _float(input) - _float(target)
+    v = np.maximum(_float(var), eps)
+    losses = (np.log(v) + error**2 / v) / 2 + (np.log(2 * np.pi) / 2 if full else 0)
+    spread = np.broadcast_to((1 / v - error**2 / v**2) / 2, losses.shape)
+    return _result(losses, reduction, input=error / v, target=-error / v, var=spread)
+
+
+# --- margins ---
+
+
+def margin_ranking_loss(
+    input1: ArrayLike, input2: ArrayLike, target: ArrayLike, margin: float = 0.0, reduction: str = "mean"
+) -> Result:
+    """max(0, margin - y (x1 - x2)), elementwise, for y of -1 or 1. On the hinge itself it still pulls."""
+    x1, x2, y = _float(input1), _float(input2), _float(target)
+    short = margin - y * (x1 - x2)
+    pulls = short >= 0
+    slope = -y * pulls
+    return _result(np.maximum(short, 0), reduction, input1=slope, input2=-slope, target=-(x1 - x2) * pulls)
+
+
+def hinge_embedding_loss(input: ArrayLike, target: ArrayLike, margin: float = 1.0, reduction: str = "mean") -> Result:
+    """x for y = 1 and max(0, margin - x) for y = -1, elementwise. On the hinge itself it still pulls.
+
+    Source: Hadsell, Chopra and LeCun, Dimensionality Reduction by Learning an Invariant Mapping, CVPR 2006.
+    """
+    x, y = np.broadcast_arrays(_float(input), _float(target))
+    losses = np.where(y == 1, x, np.maximum(margin - x, 0))
+    return _result(losses, reduction, input=np.where(y == 1, 1.0, -1.0 * (margin - x >= 0)))
+
+
+def cosine_embedding_loss(
+    input1: ArrayLike, input2: ArrayLike, target: ArrayLike, margin: float = 0.0, reduction: str = "mean"
+) -> Result:
+    """1 - cos for y = 1 and max(0, cos - margin) for y = -1, for the rows of two (N, D) and y (N,)."""
+    a, b, y = _float(input1), _float(input2), _float(target)
+    lengths = np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1)
+    cosine = (a * b).sum(-1) / (lengths[0] * lengths[1])
+    losses = np.where(y == 1, 1 - cosine, np.maximum(cosine - margin, 0))
+    slope = np.where(y == 1, -1.0, 1.0 * (cosine > margin))[..., None]
+    unit_a, unit_b = a / lengths[0][..., None], b / lengths[1][..., None]
+    return _result(
+        losses,
+        reduction,
+        input1=slope * (unit_b - cosine[..., None] * unit_a) / lengths[0][..., None],
+        input2=slope * (unit_a - cosine[..., None] * unit_b) / lengths[1][..., None],
+    )
+
+
+def multi_margin_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: ArrayLike | None = None,
+    reduction: str = "mean",
+) -> Result:
+    """w_y Σ_{c≠y} max(0, margin - x_y + x_c)^p / C, for scores (N, C) and class indices (N,). The mean divides by N.
+
+    Source: Weston and Watkins, Support Vector Machines for Multi-Class Pattern Recognition, ESANN 1999.
+    """
+    x, y = _float(input), np.asarray(target)
+    rows, classes = np.arange(len(x)), x.shape[1]
+    share = (np.ones(classes) if weight is None else _float(weight))[y][:, None] / classes
+    short = np.maximum(margin - x[rows, y][:, None] + x, 0)
+    short[rows, y] = 0
+    slope = share * p * short ** (p - 1) * (short > 0)
+    slope[rows, y] = -slope.sum(1)
+    return _result((share * short**p).sum(1), reduction, input=slope)
+
+
+def multilabel_margin_loss(input: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Result:
+    """Σ max(0, 1 - x_j + x_c) / C over the true classes j and the others c, for scores (N, C).
+
+    A row of the target, (N, C), has the true classes' indices first, and then -1 if there is room.
+    """
+    x, y = _float(input), np.asarray(target)
+    classes = x.shape[1]
+    losses, slope = np.zeros(len(x)), np.zeros_like(x)
+    for row, labels in enumerate(y):
+        true = labels[: np.argmax(np.append(labels, -1) < 0)]
+        for j in true:
+            for c in set(range(classes)) - set(true):
+                short = 1 - x[row, j] + x[row, c]
+                losses[row] += max(short, 0) / classes
+                slope[row, [j, c]] += np.array([-1, 1]) * (short > 0) / classes
+    return _result(losses, reduction, input=slope)
+
+
+def _norm_distance(a: Array, b: Array, p: float = 2.0, eps: float = 1e-6) -> tuple[Array, Array, Array]:
+    """The p-norm of a - b + eps, and its gradients."""
+    difference = a - b + eps
+    distance = (np.abs(difference) ** p).sum(-1) ** (1 / p)
+    slope = np.sign(difference) * (np.abs(difference) / distance[..., None]) ** (p - 1)
+    return distance, slope, -slope
+
+
+def triplet_margin_with_distance_loss(
+    anchor: ArrayLike,
+    positive: ArrayLike,
+    negative: ArrayLike,
+    distance_function: Distance = _norm_distance,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Result:
+    """max(0, d(a, p) - d(a, n) + margin) for rows of three (N, D); `swap` takes d(p, n) for d(a, n) if it is smaller.
+
+    Source: Balntas and others, Learning Local Feature Descriptors with Triplets and Shallow CNNs, BMVC 2016.
+    """
+    a, p, n = _float(anchor), _float(positive), _float(negative)
+    near, near_a, near_p = distance_function(a, p)
+    far, far_a, far_n = distance_function(a, n)
+    other, other_p, other_n = distance_function(p, n)
+    swapped = (other < far)[..., None] & swap
+    short = near - np.where(swapped[..., 0], other, far) + margin
+    pulls = 1.0 * (short > 0)[..., None]
+    return _result(
+        np.maximum(short, 0),
+        reduction,
+        anchor=pulls * (near_a - np.where(swapped, 0, far_a)),
+        positive=pulls * (near_p - np.where(swapped, other_p, 0)),
+        negative=-pulls * _float(np.where(swapped, other_n, far_n)),
+    )
+
+
+def triplet_margin_loss(
+    anchor: ArrayLike,
+    positive: ArrayLike,
+    negative: ArrayLike,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Result:
+    """The triplet loss for the distance ‖a - b + eps‖_p."""
+    distance = partial(_norm_distance, p=p, eps=eps)
+    return triplet_margin_with_distance_loss(anchor, positive, negative, distance, margin, swap, reduction)
+
+
+# --- sequences ---
+
+
+def _forward(log_probs: Array, labels: NDArray) -> Array:
+    """The logarithm of the probability of all ways to be at each label after each frame, (T, labels).
+
+    Labels alternate with blanks, which are at the even places. A path may stay, go on by one, or leave out a blank
+    between two different labels.
+    """
+    alpha = np.full((len(log_probs), len(labels)), -np.inf)
+    alpha[0, :2] = log_probs[0, labels[:2]]
+    skips = np.zeros(len(labels), bool)
+    skips[3::2] = labels[3::2] != labels[1:-2:2]
+    for t in range(1, len(log_probs)):
+        before = alpha[t - 1]
+        reached = np.logaddexp(before, np.append(-np.inf, before[:-1]))
+        reached[2:] = np.logaddexp(reached[2:], np.where(skips[2:], before[:-2], -np.inf))
+        alpha[t] = reached + log_probs[t, labels]
+    return alpha
+
+
+def _alignments(log_probs: Array, target: NDArray, blank: int) -> tuple[float, Array]:
+    """-log of the probability of all alignments of one sample, and how probable each class is in each frame, (T, C)."""
+    labels = np.full(2 * len(target) + 1, blank)
+    labels[1::2] = target
+    forward = _forward(log_probs, labels)
+    backward = _forward(log_probs[::-1], labels[::-1])[::-1, ::-1]
+    total = np.logaddexp.reduce(forward[-1, -2:])
+    occupied = np.zeros_like(log_probs)
+    if np.isfinite(total):
+        through = np.exp(forward + backward - log_probs[:, labels] - total)
+        np.add.at(occupied.T, labels, through.T)
+    return -total, occupied
+
+
+def ctc_loss(
+    log_probs: ArrayLike,
+    targets: ArrayLike,
+    input_lengths: ArrayLike,
+    target_lengths: ArrayLike,
+    blank: int = 0,
+    zero_infinity: bool = False,
+    reduction: str = "mean",
+) -> Result:
+    """-log of the summed probability of every alignment, by the forward recursion.
+
+    The mean divides each loss by the length of its target, at least 1, and then by the number of samples.
+    `zero_infinity` makes an infinite loss, and its gradient, zero.
+
+    Source: Graves and others, Connectionist Temporal Classification, ICML 2006.
+
+    Args:
+        log_probs: (T, N, C).
+        targets: (N, S) padded, or all behind each other.
+        input_lengths: (N,), frames of each sample.
+        target_lengths: (N,), labels of each sample.
+        blank: the class that is no label.
+        zero_infinity: see above.
+        reduction: 'none' gives (N,).
+
+    Returns:
+        Gradients with respect to `log_probs`, and to the `logits` behind a log_softmax that made them; the second is
+        what torch's backward calls the first.
+    """
+    log_probs, targets = _float(log_probs), np.asarray(targets)
+    frames, lengths = np.asarray(input_lengths), np.asarray(target_lengths)
+    ends = np.cumsum(lengths)
+    losses = np.zeros(len(lengths))
+    occupied, probabilities = np.zeros_like(log_probs), np.zeros_like(log_probs)
+    for n, (t, s) in enumerate(zip(frames, lengths)):
+        target = targets[n, :s] if targets.ndim == 2 else targets[ends[n] - s : ends[n]]
+        losses[n], occupied[:t, n] = _alignments(log_probs[:t, n], target, blank)
+        probabilities[:t, n] = np.exp(log_probs[:t, n])
+    impossible = np.isinf(losses)
+    if zero_infinity:
+        losses[impossible], probabilities[:, impossible] = 0, 0
+    else:
+        occupied[:, impossible] = np.nan
+    slopes = {"log_probs": -occupied, "logits": probabilities - occupied}
+    divisor = np.maximum(lengths, 1) * len(lengths)
+    batch_last = {name: np.moveaxis(slope, 1, -1) for name, slope in slopes.items()}
+    value, gradient = _result(losses, reduction, divisor, **batch_last)
+    return Result(value, {name: np.moveaxis(slope, -1, 1) for name, slope in gradient.items()})
+
+
+# By their name in torch.nn.functional.
+LOSSES: dict[str, Callable[..., Result]] = {
+    loss.__name__: loss
+    for loss in (
+        mse_loss,
+        l1_loss,
+        huber_loss,
+        smooth_l1_loss,
+        binary_cross_entropy,
+        binary_cross_entropy_with_logits,
+        soft_margin_loss,
+        multilabel_soft_margin_loss,
+        nll_loss,
+        cross_entropy,
+        linear_cross_entropy,
+        kl_div,
+        poisson_nll_loss,
+        gaussian_nll_loss,
+        margin_ranking_loss,
+        hinge_embedding_loss,
+        cosine_embedding_loss,
+        multi_margin_loss,
+        multilabel_margin_loss,
+        triplet_margin_loss,
+        triplet_margin_with_distance_loss,
+        ctc_loss,
+    )
+}
+
+
+# --- minimisers ---
+
+
+def _clipped_mean(targets: Array, delta: float) -> Array:
+    """Where the pulls of the targets, each at most `delta`, cancel: by bisection, as their sum rises."""
     low, high = targets.min(), targets.max()
     for _ in range(100):
         middle = (low + high) / 2
         low, high = (middle, high) if np.clip(middle - targets, -delta, delta).sum() < 0 else (low, middle)
-    return np.asarray((low + high) / 2)
+    return _float((low + high) / 2)
 
 
-def _log(p: Array) -> Array:
-    """The logarithm as BCELoss documents it: never below -100."""
-    with np.errstate(divide="ignore"):
-        return np.maximum(np.log(p), -100)
+def _log_odds(targets: Array, factor: float = 1.0) -> Array:
+    return np.log(factor * targets.mean(0) / (1 - targets.mean(0)))
 
 
-def _probabilities(target: NDArray, classes: int) -> Array:
-    """Class probabilities (N, C): those given, or one-hot rows for class indices (N,)."""
-    return np.eye(classes)[target] if target.ndim == 1 else _float(target)
+def _log_shares(targets: ArrayLike, weight: ArrayLike = 1.0, label_smoothing: float = 0.0) -> Array:
+    """Logarithms of the weighted frequencies of the classes, which sum to 1; every class occurs, or is smoothed in."""
+    targets = np.asarray(targets)
+    shares = np.bincount(targets) / len(targets) if targets.ndim == 1 else _float(targets).mean(0)
+    shares = _float(weight) * ((1 - label_smoothing) * shares + label_smoothing / len(shares))
+    return np.log(shares / shares.sum())
 
 
-def _frequencies(targets: ArrayLike) -> Array:
-    """How often each class occurs: (C,) from class indices (N,), every class of which occurs."""
-    return np.bincount(np.asarray(targets)) / len(np.asarray(targets))
-
-
-mse_loss = Loss(
-    losses=lambda input, target: (input - target) ** 2,
-    slopes=lambda input, target: 2 * (input - target),
-    minimiser=lambda targets: np.mean(targets),
-)
-
-l1_loss = Loss(
-    losses=lambda input, target: np.abs(input - target),
-    slopes=lambda input, target: np.sign(input - target),
-    minimiser=lambda targets: np.median(targets),
-)
-
-huber_loss = Loss(
-    losses=lambda input, target, delta=1.0: np.where(
-        np.abs(input - target) <= delta,
-        (input - target) ** 2 / 2,
-        delta * (np.abs(input - target) - delta / 2),
-    ),
-    slopes=lambda input, target, delta=1.0: np.clip(input - target, -delta, delta),
-    minimiser=_huber_minimiser,
-)
-
-binary_cross_entropy = Loss(
-    losses=lambda input, target: -(target * _log(input) + (1 - target) * _log(1 - input)),
-    slopes=lambda input, target: (input - target) / (input * (1 - input)),
-    minimiser=lambda targets: np.mean(targets),
-)
-
-binary_cross_entropy_with_logits = Loss(
-    losses=lambda input, target: np.logaddexp(0, input) - target * input,
-    slopes=lambda input, target: sigmoid(input) - target,
-    minimiser=lambda targets: np.log(np.mean(targets) / (1 - np.mean(targets))),
-)
-
-nll_loss = Loss(
-    losses=lambda input, target: -(_probabilities(target, input.shape[1]) * input).sum(1),
-    slopes=lambda input, target: -_probabilities(target, input.shape[1]),
-    minimiser=lambda targets: np.log(_frequencies(targets)),  # among log-probabilities: without that it has none
-)
-
-cross_entropy = Loss(
-    losses=lambda input, target: nll_loss.losses(log_softmax(input), target),
-    slopes=lambda input, target: np.exp(log_softmax(input)) - _probabilities(target, input.shape[1]),
-    minimiser=lambda targets: np.log(_frequencies(targets)),  # one of many: logits may be shifted together
-)
-
-# By their name in torch.nn.functional.
-LOSSES = {
-    "mse_loss": mse_loss,
-    "l1_loss": l1_loss,
-    "huber_loss": huber_loss,
-    "binary_cross_entropy": binary_cross_entropy,
-    "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
-    "nll_loss": nll_loss,
-    "cross_entropy": cross_entropy,
+# By the loss's name: (targets, **arguments) to the constant input that makes the mean loss over the targets smallest.
+# Where it is not unique it is one of them: the median, and logits that are log-probabilities. The Gaussian's is mean
+# and variance. Losses that are not here have no such constant, or one that depends on more than their targets.
+MINIMISERS: dict[str, Callable[..., Array]] = {
+    "mse_loss": lambda targets: np.mean(targets),
+    "l1_loss": lambda targets: np.median(targets),
+    "huber_loss": lambda targets, delta=1.0: _clipped_mean(_float(targets), delta),
+    "smooth_l1_loss": lambda targets, beta=1.0: _clipped_mean(_float(targets), beta),
+    "binary_cross_entropy": lambda targets: np.mean(targets),
+    "binary_cross_entropy_with_logits": lambda targets, pos_weight=1.0: _log_odds(_float(targets), pos_weight),
+    "soft_margin_loss": lambda targets: _log_odds((1 + _float(targets)) / 2),
+    "multilabel_soft_margin_loss": lambda targets: _log_odds(_float(targets)),
+    "nll_loss": _log_shares,  # among log-probabilities: without that it has none
+    "cross_entropy": _log_shares,
+    "kl_div": lambda targets: np.log(_float(targets).mean(0)),
+    "poisson_nll_loss": lambda targets, log_input=True: np.log(np.mean(targets)) if log_input else np.mean(targets),
+    "gaussian_nll_loss": lambda targets: np.array([np.mean(targets), np.var(targets)]),
 }
 
 

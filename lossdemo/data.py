@@ -145,7 +145,8 @@ def standardise(x: Tensor, like: Tensor | None = None) -> Tensor:
 def _shipped(name: str, **arguments: Any) -> NDArray[np.float64]:
     """A table from scikit-learn's wheel, read without importing scikit-learn: that takes as long as importing torch."""
     package = find_spec("sklearn")
-    assert package and package.origin, "scikit-learn is a dependency"
+    if not package or not package.origin:
+        raise ModuleNotFoundError("the real data sets are scikit-learn's: install scikit-learn")
     return np.loadtxt(Path(package.origin).parent / "datasets" / "data" / name, **arguments)
 
 
