@@ -164,13 +164,15 @@ class Prover:
         return {claim.id for claim in Book(self.config.rootpath / BOOK)} <= self.seen
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Keep the matrix, and fail a run of the whole book that lets a mutant live."""
+        """Keep the matrix, and fail a run of the whole book that lets a mutant live, called or not."""
         if hasattr(self.config, "workerinput"):
             return
         if self.config.pluginmanager.has_plugin("cacheprovider") and self.config.cache:
             proofs = {nodeid: proof._asdict() for nodeid, proof in self.proofs.items()}
             self.config.cache.set("lossdemo/proofs", {"claims": proofs, "mutants": self.outcome()})
-        if session.exitstatus == pytest.ExitCode.OK and self.outcome()["survived"] and self.whole_book():
+        outcome = self.outcome()
+        gaps = outcome["survived"] + outcome["untouched"]
+        if session.exitstatus == pytest.ExitCode.OK and gaps and self.whole_book():
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -189,7 +191,7 @@ class Prover:
             write(", ".join(f"{len(names)} {kind}" for kind, names in outcome.items() if names))
             for kind in ("survived", "untouched", "not in this torch"):
                 if outcome[kind]:
-                    write(f"{kind}: {', '.join(outcome[kind])}", red=kind == "survived")
+                    write(f"{kind}: {', '.join(outcome[kind])}", red=kind != "not in this torch")
 
     def _write_chapters(self, terminalreporter: pytest.TerminalReporter) -> None:
         kills: dict[str, set[str]] = defaultdict(set)
