@@ -849,7 +849,10 @@ def margin_ranking_swaps_inputs(original):
     return _using(original, target=lambda y: -y)
 
 
-@mutant("torch.nn.functional.margin_ranking_loss")
+@mutant(
+    "torch.nn.functional.margin_ranking_loss",
+    when=lambda call: bool((call["target"] * (call["input1"] - call["input2"]) == call["margin"]).any()),
+)
 def margin_ranking_lets_go_at_the_hinge(original):
     """relu for the maximum with 0: the same value, without a pull where the margin is met exactly."""
 
@@ -859,6 +862,14 @@ def margin_ranking_lets_go_at_the_hinge(original):
         return _reduced(F.relu(margin - target * (input1 - input2)), reduction)
 
     return call
+
+
+@mutant("torch.nn.functional.margin_ranking_loss", when=lambda call: call["input1"].ndim != call["target"].ndim)
+def margin_ranking_broadcasts(original):
+    """Labels of another shape taken as in MSE."""
+    return lambda input1, input2, target, *args, **kwargs: original(
+        *torch.broadcast_tensors(input1, input2, target), *args, **kwargs
+    )
 
 
 @mutant("torch.nn.functional.margin_ranking_loss")
@@ -903,7 +914,7 @@ def multi_margin_divides_by_the_weights(original):
 
     def call(input, target, *args, weight=None, reduction="mean", **kwargs):
         loss = original(input, target, *args, weight=weight, reduction=reduction, **kwargs)
-        return loss * len(target) / weight[target].sum() if weight is not None and reduction == "mean" else loss
+        return loss * target.numel() / weight[target].sum() if weight is not None and reduction == "mean" else loss
 
     return call
 
@@ -914,19 +925,6 @@ def multi_margin_divides_by_the_wrong_classes(original):
 
     def call(input, *args, **kwargs):
         return original(input, *args, **kwargs) * input.shape[-1] / (input.shape[-1] - 1)
-
-    return call
-
-
-@mutant("torch.nn.functional.multi_margin_loss")
-def multi_margin_takes_the_worst_class(original):
-    """Crammer and Singer's hinge: the largest violation instead of the sum."""
-
-    def call(input, target, p=1, margin=1.0, weight=None, *_, reduction="mean", **__):
-        rows = torch.arange(len(target), device=input.device)
-        violation = (margin - input[rows, target][:, None] + input).clamp(min=0)
-        violation = violation.scatter(1, target[:, None], 0).amax(1) ** p / input.shape[1]
-        return _reduced(violation if weight is None else violation * weight[target], reduction)
 
     return call
 
@@ -980,6 +978,16 @@ def cosine_embedding_flips_its_labels(original):
 def cosine_embedding_takes_zero_for_minus_one(original):
     """0/1 labels accepted."""
     return _using(original, target=lambda y: torch.where(y == 0, -1, y))
+
+
+@mutant("torch.nn.functional.cosine_embedding_loss", when=lambda call: not call["input1"].any(-1).all())
+def cosine_embedding_has_no_pull_at_zero(original):
+    """A zero vector left as it is by a guarded division."""
+
+    def call(input1, *args, **kwargs):
+        return original(torch.where(input1.any(-1, keepdim=True), input1, input1.detach()), *args, **kwargs)
+
+    return call
 
 
 @mutant("torch.nn.functional.cosine_embedding_loss")
