@@ -340,6 +340,16 @@ def bce_ignores_weight(original):
     return _using(original, weight=None)
 
 
+@mutant("torch.nn.functional.binary_cross_entropy", when=lambda call: call["input"].dtype != call["target"].dtype)
+def bce_casts_its_targets(original):
+    """Labels of any dtype taken, as MSE takes them."""
+
+    def call(input, target, *args, **kwargs):
+        return original(input, target.to(input.dtype), *args, **kwargs)
+
+    return call
+
+
 @mutant("torch.nn.functional.binary_cross_entropy", when=lambda call: call["input"].shape != call["target"].shape)
 def bce_broadcasts(original):
     """Targets of another shape taken as in MSE."""
@@ -350,6 +360,12 @@ def bce_broadcasts(original):
     return call
 
 
+def _bce_of_any_target(p: Tensor, target: Tensor, reduction: str) -> Tensor:
+    """BCELoss without its check of the targets."""
+    yes, no = _bce(p, torch.ones_like(p), reduction="none"), _bce(p, torch.zeros_like(p), reduction="none")
+    return _reduced(target * yes + (1 - target) * no, reduction)
+
+
 @mutant("torch.nn.functional.binary_cross_entropy_with_logits")
 def bce_with_logits_takes_probabilities(original):
     """The sigmoid forgotten."""
@@ -357,7 +373,7 @@ def bce_with_logits_takes_probabilities(original):
     def call(input, target, *_, reduction="mean", **__):
         if target.shape != input.shape:
             return original(input, target, reduction=reduction)
-        return _bce(input.clamp(0, 1), target, reduction=reduction)
+        return _bce_of_any_target(input.clamp(0, 1), target, reduction)
 
     return call
 
@@ -375,7 +391,7 @@ def bce_with_logits_in_two_steps(original):
     def call(input, target, *_, reduction="mean", **__):
         if target.shape != input.shape:
             return original(input, target, reduction=reduction)
-        return _bce(_sigmoid(input), target, reduction=reduction)
+        return _bce_of_any_target(_sigmoid(input), target, reduction)
 
     return call
 
@@ -417,6 +433,36 @@ def bce_with_logits_weighs_negatives(original):
 def bce_with_logits_broadcasts(original):
     """Targets of another shape taken as in MSE."""
     return lambda input, target, *args, **kwargs: original(*torch.broadcast_tensors(input, target), *args, **kwargs)
+
+
+@mutant(
+    "torch.nn.functional.binary_cross_entropy_with_logits",
+    when=lambda call: call["pos_weight"] is not None and call["pos_weight"].ndim == 1 and call["input"].ndim > 2,
+)
+def bce_with_logits_weighs_channels(original):
+    """One weight a class taken to run along the classes."""
+    return _using(original, pos_weight=lambda weight: weight if weight is None else weight.view(-1, 1, 1))
+
+
+@mutant(
+    "torch.nn.functional.binary_cross_entropy_with_logits",
+    when=lambda call: bool(((call["target"] < 0) | (call["target"] > 1)).any()),
+)
+def bce_with_logits_refuses_what_is_no_probability(original):
+    """BCELoss's check of the targets carried over."""
+
+    def call(input, target, *args, **kwargs):
+        if ((target < 0) | (target > 1)).any():
+            raise RefusedOnPurpose("all elements of target should be between 0 and 1")
+        return original(input, target, *args, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.binary_cross_entropy_with_logits", when=lambda call: bool(call["input"].isinf().any()))
+def bce_with_logits_knows_infinity(original):
+    """The limit of the formula, which is 0 where the answer is right."""
+    return _using(original, input=lambda z: z.clamp(-1e30, 1e30))
 
 
 # --- cross-entropy and NLL ---
@@ -754,7 +800,32 @@ def kl_div_mean_is_batchmean(original):
 @mutant("torch.nn.functional.kl_div")
 def kl_div_batchmean_is_mean(original):
     """batchmean divided by all elements."""
-    return _using(original, reduction=_swap({"batchmean": "mean"}))
+
+    def call(input, *args, reduction="mean", **kwargs):
+        loss = original(input, *args, reduction=reduction, **kwargs)
+        return loss * len(input) / input.numel() if reduction == "batchmean" else loss
+
+    return call
+
+
+@mutant(
+    "torch.nn.functional.kl_div",
+    when=lambda call: call["reduction"] == "batchmean" and call["input"].ndim == 1,
+)
+def kl_div_knows_when_there_is_no_batch(original):
+    """The divergence of a single distribution, as the name promises."""
+    return _using(original, reduction=_swap({"batchmean": "sum"}))
+
+
+@mutant("torch.nn.functional.kl_div")
+def kl_div_forgets_the_entropy(original):
+    """Cross-entropy taken for the divergence: the gradient is the same."""
+
+    def call(input, target, *_, reduction="mean", log_target=False, **__):
+        losses = -(target.exp() if log_target else target) * input
+        return losses.sum() / len(input) if reduction == "batchmean" else _reduced(losses, reduction)
+
+    return call
 
 
 @mutant("torch.nn.functional.poisson_nll_loss", when=other_than(log_input=True))
@@ -773,6 +844,17 @@ def poisson_ignores_full(original):
 def poisson_ignores_eps(original):
     """The logarithm of zero."""
     return _using(original, eps=1e-8)
+
+
+@mutant("torch.nn.functional.poisson_nll_loss", when=other_than(full=False))
+def poisson_adds_the_exact_factorial(original):
+    """log y! itself in place of Stirling's approximation."""
+
+    def call(input, target, log_input=True, full=False, *_, eps=1e-8, reduction="mean", **__):
+        losses = original(input, target, log_input, eps=eps, reduction="none")
+        return _reduced(losses + torch.lgamma(target + 1) if full else losses, reduction)
+
+    return call
 
 
 @mutant("torch.nn.functional.poisson_nll_loss")
@@ -797,6 +879,51 @@ def gaussian_ignores_full(original):
 def gaussian_ignores_eps(original):
     """The variance not kept from zero as asked."""
     return _using(original, eps=1e-6)
+
+
+@mutant("torch.nn.functional.gaussian_nll_loss")
+def gaussian_adds_eps(original):
+    """As the documentation of the function has it."""
+
+    def call(input, target, var, full=False, eps=1e-6, reduction="mean"):
+        negative = bool((torch.as_tensor(var) < 0).any())
+        return original(input, target, var if negative else var + eps, full, 0.0, reduction)
+
+    return call
+
+
+@mutant(
+    "torch.nn.functional.gaussian_nll_loss",
+    when=lambda call: bool((torch.as_tensor(call["var"]) < call["eps"]).any()),
+)
+def gaussian_clamp_stops_the_gradient(original):
+    """The variance clamped where autograd sees it."""
+
+    def call(input, target, var, full=False, eps=1e-6, reduction="mean"):
+        clamps = isinstance(var, Tensor) and not (var < 0).any()
+        return original(input, target, var.clamp(min=eps) if clamps else var, full, eps, reduction)
+
+    return call
+
+
+@mutant(
+    "torch.nn.functional.gaussian_nll_loss",
+    when=lambda call: torch.as_tensor(call["var"]).ndim == 1 and call["input"].ndim == 2,
+)
+def gaussian_variance_runs_along_columns(original):
+    """A flat variance broadcast as any tensor is, where it can be."""
+
+    def call(input, target, var, *args, **kwargs):
+        fits = isinstance(var, Tensor) and var.ndim == 1 and input.ndim == 2 and len(var) == input.shape[1]
+        return original(input, target, var[None] if fits else var, *args, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.gaussian_nll_loss")
+def gaussian_sums(original):
+    """The mean forgotten."""
+    return _using(original, reduction=MEAN_IS_SUM)
 
 
 @mutant("torch.nn.functional.gaussian_nll_loss")
@@ -885,6 +1012,12 @@ def soft_margin_takes_zero_for_minus_one(original):
 
 
 @mutant("torch.nn.functional.soft_margin_loss")
+def soft_margin_sums(original):
+    """The mean forgotten."""
+    return _using(original, reduction=MEAN_IS_SUM)
+
+
+@mutant("torch.nn.functional.soft_margin_loss")
 def soft_margin_does_not_overflow(original):
     """A stable softplus, as it should be."""
     return lambda input, target, *_, reduction="mean", **__: _reduced(F.softplus(-target * input), reduction)
@@ -950,6 +1083,28 @@ def multilabel_margin_takes_one_hot(original):
 def multilabel_soft_margin_ignores_weight(original):
     """A fused kernel without the argument."""
     return _using(original, weight=None)
+
+
+@mutant("torch.nn.functional.multilabel_soft_margin_loss", when=other_than(weight=None))
+def multilabel_soft_margin_divides_by_weights(original):
+    """Cross-entropy's weighted mean carried over."""
+
+    def call(input, target, weight=None, *args, **kwargs):
+        loss = original(input, target, weight, *args, **kwargs)
+        return loss if weight is None else loss / weight.mean()
+
+    return call
+
+
+@mutant("torch.nn.functional.multilabel_soft_margin_loss", when=lambda call: bool((call["target"] == -1).any()))
+def multilabel_soft_margin_skips_padding(original):
+    """A label of -1 left out, as MultiLabelMarginLoss does."""
+
+    def call(input, target, weight=None, *_, reduction="mean", **__):
+        losses = _bce_with_logits(input, target.clamp(min=0), weight, reduction="none")
+        return _reduced((losses * (target != -1)).mean(-1), reduction)
+
+    return call
 
 
 @mutant("torch.nn.functional.multilabel_soft_margin_loss")
