@@ -682,6 +682,127 @@ def cross_entropy_wraps_labels(original):
     return call
 
 
+@mutant("torch.nn.functional.cross_entropy", when=lambda call: call["input"].ndim > 2)
+def cross_entropy_takes_classes_last(original):
+    """Batch, time, classes, as models return them."""
+
+    def call(input, target, *args, **kwargs):
+        if input.ndim > 2 and input.shape[1] == input.shape[-1]:
+            input = input.transpose(1, -1)
+        return original(input, target, *args, **kwargs)
+
+    return call
+
+
+@mutant(
+    "torch.nn.functional.cross_entropy",
+    when=lambda call: call["input"].ndim == 2 and call["target"].shape == (len(call["input"]), 1),
+)
+def cross_entropy_takes_labels_in_a_column(original):
+    """A dimension of size 1 dropped for convenience."""
+
+    def call(input, target, *args, **kwargs):
+        if input.ndim == 2 and target.shape == (len(input), 1) and _is_indices(input, target):
+            target = target.squeeze(1)
+        return original(input, target, *args, **kwargs)
+
+    return call
+
+
+def _has_probabilities(call: Call) -> bool:
+    return call["input"].shape == call["target"].shape and call["target"].is_floating_point()
+
+
+@mutant("torch.nn.functional.cross_entropy", when=_has_probabilities)
+def cross_entropy_normalises_its_targets(original):
+    """Rows of the target divided by their sum."""
+
+    def call(input, target, *args, **kwargs):
+        if not _is_indices(input, target) and target.is_floating_point():
+            target = target / target.sum(1 if input.ndim > 1 else 0, keepdim=True)
+        return original(input, target, *args, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.cross_entropy", when=lambda call: call["target"].requires_grad)
+def cross_entropy_detaches_its_target(original):
+    """A target taken for a constant."""
+    return _using(original, target=lambda target: target.clone().detach_())
+
+
+@mutant(
+    "torch.nn.functional.cross_entropy",
+    when=lambda call: _has_probabilities(call) and bool(call["input"].isinf().any()),
+)
+def cross_entropy_takes_zero_times_infinity_for_zero(original):
+    """Classes without probability left out of the sum, as `xlogy` does."""
+
+    def call(input, target, *args, **kwargs):
+        if not _is_indices(input, target):
+            input = input.clamp(min=torch.finfo(input.dtype).min / 1e6)
+        return original(input, target, *args, **kwargs)
+
+    return call
+
+
+@mutant(
+    "torch.nn.functional.cross_entropy",
+    when=lambda call: _has_probabilities(call) and call["weight"] is not None,
+)
+def cross_entropy_divides_probabilities_by_their_weights(original):
+    """The mean of index targets carried over to probabilities."""
+
+    def call(input, target, weight=None, *args, reduction="mean", **kwargs):
+        loss = original(input, target, weight, *args, reduction=reduction, **kwargs)
+        if weight is not None and reduction == "mean" and not _is_indices(input, target):
+            loss = loss * len(target) / (target * weight).sum()
+        return loss
+
+    return call
+
+
+@mutant("torch.nn.functional.cross_entropy", when=lambda call: bool((call["target"] == call["ignore_index"]).all()))
+def cross_entropy_is_zero_where_all_is_ignored(original):
+    """Nothing to learn, no loss, as it was before torch 1.11."""
+
+    def call(input, target, *args, reduction="mean", ignore_index=-100, **kwargs):
+        if reduction == "mean" and (target == ignore_index).all():
+            reduction = "sum"
+        return original(input, target, *args, reduction=reduction, ignore_index=ignore_index, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.cross_entropy", when=lambda call: call["ignore_index"] >= 0 and call["input"].ndim == 2)
+def cross_entropy_drops_the_ignored_class(original):
+    """The class taken out of the softmax, as the argument's name suggests."""
+
+    def call(input, target, *args, ignore_index=-100, **kwargs):
+        if ignore_index >= 0 and input.ndim == 2 and _is_indices(input, target):
+            classes = torch.arange(input.shape[1], device=input.device)
+            input = input - 1e4 * (classes == ignore_index).to(input.dtype)
+        return original(input, target, *args, ignore_index=ignore_index, **kwargs)
+
+    return call
+
+
+@mutant(
+    "torch.nn.functional.cross_entropy",
+    when=lambda call: call["label_smoothing"] != 0 and call["weight"] is not None,
+)
+def cross_entropy_smooths_without_weights(original):
+    """Class weights meant for the labels, not for what smoothing shares out."""
+
+    def call(input, target, weight=None, *args, label_smoothing=0.0, **kwargs):
+        if weight is None or not label_smoothing:
+            return original(input, target, weight, *args, label_smoothing=label_smoothing, **kwargs)
+        share = label_smoothing * original(input, target, None, *args, label_smoothing=1.0, **kwargs)
+        return (1 - label_smoothing) * original(input, target, weight, *args, **kwargs) + share
+
+    return call
+
+
 @mutant("torch.nn.functional.cross_entropy")
 def cross_entropy_gradient_is_halved(original):
     """A backward kernel with a wrong factor."""
@@ -763,6 +884,24 @@ def linear_cross_entropy_ignores_weight(original):
 def linear_cross_entropy_ignores_label_smoothing(original):
     """A fused kernel without the argument."""
     return _using(original, label_smoothing=0.0)
+
+
+@mutant("torch.nn.functional.linear_cross_entropy", when=other_than(options=None))
+def linear_cross_entropy_ignores_options(original):
+    """Chunks taken for a matter of speed alone."""
+    return _using(original, options=None)
+
+
+@mutant("torch.nn.functional.linear_cross_entropy", when=lambda call: call["input"].ndim > 2)
+def linear_cross_entropy_flattens_sequences(original):
+    """Leading dimensions taken as `Linear` takes them."""
+
+    def call(input, linear_weight, target, **kwargs):
+        if input.ndim > 2:
+            input, target = input.flatten(0, -2), target.flatten()
+        return original(input, linear_weight, target, **kwargs)
+
+    return call
 
 
 # --- the other losses ---
@@ -1233,9 +1372,9 @@ def ctc_ignores_zero_infinity(original):
 def ctc_ignores_input_lengths(original):
     """Padding read as frames."""
 
-    def call(log_probs, targets, input_lengths, *args, **kwargs):
+    def call(log_probs, targets, input_lengths, target_lengths, *args, **kwargs):
         full = torch.full_like(torch.as_tensor(input_lengths), log_probs.shape[0])
-        return original(log_probs, targets, full, *args, **kwargs)
+        return original(log_probs, targets, full, torch.as_tensor(target_lengths), *args, **kwargs)
 
     return call
 
@@ -1245,8 +1384,9 @@ def ctc_ignores_target_lengths(original):
     """Padding of the targets read as labels."""
 
     def call(log_probs, targets, input_lengths, target_lengths, *args, **kwargs):
+        input_lengths, target_lengths = torch.as_tensor(input_lengths), torch.as_tensor(target_lengths)
         if targets.ndim == 2:
-            target_lengths = torch.full_like(torch.as_tensor(target_lengths), targets.shape[1])
+            target_lengths = torch.full_like(target_lengths, targets.shape[1])
         return original(log_probs, targets, input_lengths, target_lengths, *args, **kwargs)
 
     return call
@@ -1260,6 +1400,113 @@ def ctc_mean_ignores_target_lengths(original):
         if reduction != "mean":
             return original(*args, reduction=reduction, **kwargs)
         return original(*args, reduction="none", **kwargs).mean()
+
+    return call
+
+
+def _ctc(
+    log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any, blank: int, best: bool, skip: bool
+) -> Tensor:
+    """CTC by its recursion over (T, N, C): of the `best` path alone, or with equal labels free to `skip` the blank."""
+    together = torch.amax if best else torch.logsumexp
+    losses, start = [], 0
+    for n, (frames, length) in enumerate(zip(torch.as_tensor(input_lengths), torch.as_tensor(target_lengths))):
+        target = targets[n, :length] if targets.ndim == 2 else targets[start : start + length]
+        start += int(length)
+        labels = torch.full((2 * len(target) + 1,), blank, device=targets.device)
+        labels[1::2] = target
+        apart = torch.zeros(len(labels), dtype=torch.bool, device=targets.device)
+        apart[3::2] = True if skip else target[1:] != target[:-1]
+        position, nowhere = torch.arange(len(labels), device=targets.device), log_probs.new_full((2,), -1e30)
+        score = torch.where(position < 2, log_probs[0, n, labels], -1e30)
+        for t in range(1, int(frames)):
+            behind = torch.cat([nowhere, score])
+            ways = torch.stack([score, behind[1:-1], torch.where(apart, behind[:-2], -1e30)])
+            score = together(ways, 0) + log_probs[t, n, labels]
+        losses.append(-together(score[-2:], 0))
+    return torch.stack([torch.where(loss > 1e20, torch.inf, loss) for loss in losses])
+
+
+def _by_recursion(original: Function, *, best: bool = False, skip: bool = False) -> Function:
+    """CTC with the losses of `_ctc`, where the original takes the call and its input is a batch."""
+    signature = inspect.signature(original)
+
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        result = original(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        log_probs, targets, frames, lengths, blank, reduction, zero_infinity = bound.arguments.values()
+        if log_probs.ndim < 3:
+            return result
+        losses = _ctc(log_probs, targets, frames, lengths, blank, best, skip)
+        if zero_infinity:
+            losses = torch.where(losses.isinf(), 0, losses)
+        if reduction == "mean":
+            losses = losses / torch.as_tensor(lengths, device=losses.device).clamp(min=1)
+        return _reduced(losses, reduction)
+
+    return call
+
+
+@mutant("torch.nn.functional.ctc_loss")
+def ctc_scores_the_best_alignment(original):
+    """The likeliest path taken for all of them."""
+    return _by_recursion(original, best=True)
+
+
+@mutant("torch.nn.functional.ctc_loss")
+def ctc_needs_no_blank_between_equals(original):
+    """As many frames as labels taken to be enough."""
+    return _by_recursion(original, skip=True)
+
+
+@mutant("torch.nn.functional.ctc_loss", when=lambda call: call["log_probs"].requires_grad)
+def ctc_gradient_is_that_of_its_input(original):
+    """The derivative of the value, as everywhere else."""
+    return _by_recursion(original)
+
+
+@mutant(
+    "torch.nn.functional.ctc_loss",
+    when=lambda call: bool((torch.logsumexp(call["log_probs"], -1).abs() > 1e-3).any()),
+)
+def ctc_normalises_its_input(original):
+    """The log-softmax inside, as in cross-entropy."""
+    return _using(original, log_probs=lambda log_probs: _log_softmax(log_probs, -1))
+
+
+@mutant("torch.nn.functional.ctc_loss", when=lambda call: call["log_probs"].shape[0] == call["log_probs"].shape[1])
+def ctc_takes_the_batch_first(original):
+    """Batch, time, classes, as models return them."""
+
+    def transposed(log_probs: Tensor) -> Tensor:
+        square = log_probs.ndim == 3 and log_probs.shape[0] == log_probs.shape[1]
+        return log_probs.transpose(0, 1) if square else log_probs
+
+    return _using(original, log_probs=transposed)
+
+
+@mutant("torch.nn.functional.ctc_loss", when=other_than(zero_infinity=False))
+def ctc_zero_infinity_leaves_the_mean(original):
+    """Samples without an alignment left out of the count, too."""
+
+    def call(*args, reduction="mean", **kwargs):
+        loss = original(*args, reduction=reduction, **kwargs)
+        losses = original(*args, reduction="none", **kwargs)
+        return loss * losses.numel() / (losses != 0).sum() if reduction == "mean" else loss
+
+    return call
+
+
+@mutant("torch.nn.functional.ctc_loss", when=lambda call: call["reduction"] == "mean")
+def ctc_mean_is_per_label(original):
+    """The sum divided by all labels of the batch."""
+
+    def call(log_probs, targets, input_lengths, target_lengths, *args, reduction="mean", **kwargs):
+        if reduction != "mean":
+            return original(log_probs, targets, input_lengths, target_lengths, *args, reduction=reduction, **kwargs)
+        loss = original(log_probs, targets, input_lengths, target_lengths, *args, reduction="sum", **kwargs)
+        return loss / torch.as_tensor(target_lengths).sum().clamp(min=1)
 
     return call
 
@@ -1487,8 +1734,10 @@ def autograd_grad_fills_grad_too(original):
 
     def call(outputs, inputs, *args, **kwargs):
         gradients = original(outputs, inputs, *args, **kwargs)
-        for leaf, gradient in zip([inputs] if isinstance(inputs, Tensor) else inputs, gradients):
-            leaf.grad = gradient.clone() if leaf.grad is None else leaf.grad + gradient
+        leaves = [inputs] if isinstance(inputs, Tensor) else inputs
+        for leaf, gradient in zip(leaves, gradients):
+            if leaf.is_leaf:
+                leaf.grad = gradient.clone() if leaf.grad is None else leaf.grad + gradient
         return gradients
 
     return call
