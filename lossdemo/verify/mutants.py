@@ -331,9 +331,10 @@ def huber_ignores_weight(original):
 def huber_divides_by_its_weights(original):
     """The weighted mean, as in mse_loss."""
 
-    def call(*args, weight=None, reduction="mean", **kwargs):
-        loss = original(*args, weight=weight, reduction="sum" if reduction == "mean" else reduction, **kwargs)
-        return loss / weight.sum() if reduction == "mean" else loss
+    def call(input, target, reduction="mean", delta=1.0, weight=None):
+        if weight is None or reduction != "mean":
+            return original(input, target, reduction, delta, weight)
+        return original(input, target, "sum", delta, weight) / weight.sum()
 
     return call
 
@@ -350,10 +351,7 @@ def huber_is_mae_for_delta_zero(original):
     return call
 
 
-@mutant(
-    "torch.nn.functional.huber_loss",
-    when=lambda call: call["target"].dtype != call["input"].dtype,
-)
+@mutant("torch.nn.functional.huber_loss", when=lambda call: call["target"].dtype != call["input"].dtype)
 def huber_casts_its_targets(original):
     """Type promotion as in mse_loss."""
     return lambda input, target, *args, **kwargs: original(input, target.to(input.dtype), *args, **kwargs)
