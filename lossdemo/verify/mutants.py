@@ -103,6 +103,13 @@ def _steeper(loss: Tensor, factor: float) -> Tensor:
     return loss.detach() + factor * (loss - loss.detach()) if loss.requires_grad else loss
 
 
+def _mean_of_weighted(original: Function, *args: Any, **kwargs: Any) -> Tensor:
+    """The weighted losses divided by their number."""
+    if kwargs.get("weight") is None or kwargs.get("reduction", "mean") != "mean":
+        return original(*args, **kwargs)
+    return original(*args, **{**kwargs, "reduction": "none"}).mean()
+
+
 MEAN_IS_SUM, NONE_IS_MEAN, SUM_IS_MEAN = _swap({"mean": "sum"}), _swap({"none": "mean"}), _swap({"sum": "mean"})
 
 # --- MSE ---
@@ -170,6 +177,54 @@ def mse_broadcasts_in_silence(original):
     return lambda input, target, *_, reduction="mean", **__: _reduced((input - target) ** 2, reduction)
 
 
+@mutant("torch.nn.functional.mse_loss", when=lambda call: call["reduction"] == "sum")
+def mse_always_averages(original):
+    """The M in the name taken at its word."""
+    return _using(original, reduction=SUM_IS_MEAN)
+
+
+@mutant("torch.nn.functional.mse_loss", when=lambda call: isinstance(call["size_average"], str))
+def mse_takes_its_reduction_third(original):
+    """`mse_loss(input, target, 'sum')`, as huber_loss has it."""
+
+    def call(input, target, size_average=None, *args, **kwargs):
+        if isinstance(size_average, str):
+            return original(input, target, reduction=size_average)
+        return original(input, target, size_average, *args, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.mse_loss", when=other_than(weight=None))
+def mse_ignores_weight(original):
+    """As it was before torch 2.6."""
+    return _using(original, weight=None)
+
+
+@mutant("torch.nn.functional.mse_loss", when=other_than(weight=None))
+def mse_divides_weights_by_n(original):
+    """The mean of the weighted losses, as in huber_loss."""
+    return lambda *args, **kwargs: _mean_of_weighted(original, *args, **kwargs)
+
+
+@mutant("torch.nn.functional.mse_loss", when=lambda call: bool(call["target"].isnan().any()))
+def mse_skips_nan(original):
+    """A missing target taken for none."""
+
+    def call(input, target, *args, reduction="mean", **kwargs):
+        losses = original(input, target.nan_to_num(), *args, reduction="none", **kwargs)
+        losses = torch.where(target.isnan(), 0, losses)
+        return losses if reduction == "none" else losses.sum() / (1 if reduction == "sum" else (~target.isnan()).sum())
+
+    return call
+
+
+@mutant("torch.nn.functional.mse_loss", when=lambda call: call["input"].dtype == torch.float16)
+def mse_computes_in_float32(original):
+    """Autocast taken for granted."""
+    return _using(original, input=lambda tensor: tensor.float(), target=lambda tensor: tensor.float())
+
+
 # --- MAE ---
 
 
@@ -213,6 +268,18 @@ def mae_gradient_is_the_error(original):
     return call
 
 
+@mutant("torch.nn.functional.l1_loss", when=other_than(weight=None))
+def mae_ignores_weight(original):
+    """As it was before torch 2.6."""
+    return _using(original, weight=None)
+
+
+@mutant("torch.nn.functional.l1_loss", when=other_than(weight=None))
+def mae_divides_weights_by_n(original):
+    """The mean of the weighted losses, as in huber_loss."""
+    return lambda *args, **kwargs: _mean_of_weighted(original, *args, **kwargs)
+
+
 # --- Huber and SmoothL1 ---
 
 
@@ -252,6 +319,54 @@ def huber_sums(original):
 def huber_never_unreduced(original):
     """A fused kernel that always reduces."""
     return _using(original, reduction=NONE_IS_MEAN)
+
+
+@mutant("torch.nn.functional.huber_loss", when=other_than(weight=None))
+def huber_ignores_weight(original):
+    """As it was before torch 2.6."""
+    return _using(original, weight=None)
+
+
+@mutant("torch.nn.functional.huber_loss", when=other_than(weight=None))
+def huber_divides_by_its_weights(original):
+    """The weighted mean, as in mse_loss."""
+
+    def call(input, target, reduction="mean", delta=1.0, weight=None):
+        if weight is None or reduction != "mean":
+            return original(input, target, reduction, delta, weight)
+        return original(input, target, "sum", delta, weight) / weight.sum()
+
+    return call
+
+
+@mutant("torch.nn.functional.huber_loss", when=lambda call: call["delta"] <= 0)
+def huber_is_mae_for_delta_zero(original):
+    """SmoothL1's limit taken for Huber's."""
+
+    def call(input, target, reduction="mean", delta=1.0, **kwargs):
+        if delta == 0:
+            return _reduced((input - target).abs(), reduction)
+        return original(input, target, reduction, delta, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.huber_loss", when=lambda call: call["target"].dtype != call["input"].dtype)
+def huber_casts_its_targets(original):
+    """Type promotion as in mse_loss."""
+    return lambda input, target, *args, **kwargs: original(input, target.to(input.dtype), *args, **kwargs)
+
+
+@mutant("torch.nn.functional.smooth_l1_loss", when=lambda call: call["beta"] == 0)
+def smooth_l1_refuses_beta_zero(original):
+    """A positive beta only, as the functional form is documented."""
+
+    def call(*args, **kwargs):
+        if kwargs.get("beta") == 0:
+            raise RefusedOnPurpose("beta must be positive")
+        return original(*args, **kwargs)
+
+    return call
 
 
 @mutant("torch.nn.functional.smooth_l1_loss", when=other_than(beta=1.0))
