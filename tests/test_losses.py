@@ -112,6 +112,7 @@ def _cases() -> dict[str, Case]:
         ),
         "linear cross-entropy": Case("linear_cross_entropy", linear),
         "linear cross-entropy, bias": Case("linear_cross_entropy", linear | {"linear_bias": other[3]}),
+        "linear cross-entropy, weight": Case("linear_cross_entropy", linear, {"weight": of_class}),
         "linear cross-entropy, all": Case(
             "linear_cross_entropy", linear, {"weight": of_class, "ignore_index": 2, "label_smoothing": 0.25}
         ),
