@@ -162,7 +162,8 @@ def _squares(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     return ((a - b) ** 2).sum(-1), 2 * (a - b), 2 * (b - a)
 
 
-CASES = _cases()
+LACKING = {loss for loss in closed_form.LOSSES if not hasattr(F, loss)}  # LinearCrossEntropyLoss came with torch 2.13
+CASES = {name: case for name, case in _cases().items() if case.loss not in LACKING}
 
 cases = pytest.mark.parametrize("name", CASES)
 dtypes = pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
@@ -298,7 +299,7 @@ def test_every_loss_and_argument_has_a_case() -> None:
     """No loss of torch, and no argument of one, is left out; those that only choose a reduction or memory are."""
     losses = {name for name in dir(F) if name.endswith(("_loss", "cross_entropy", "with_logits", "kl_div"))}
     losses = {name for name in losses if not name.startswith("_")}
-    assert losses == set(closed_form.LOSSES) == {case.loss for case in CASES.values()}
+    assert losses == set(closed_form.LOSSES) - LACKING == {case.loss for case in CASES.values()}
     for loss in losses:
         arguments = set(inspect.signature(getattr(F, loss)).parameters)
         tried = {name for case in CASES.values() if case.loss == loss for name in {**case.operands, **case.arguments}}

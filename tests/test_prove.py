@@ -124,8 +124,8 @@ def test_an_error_behind_the_mutant_kills(tmp_path: Path) -> None:
 
 def test_everything_is_put_back_also_after_an_interrupt() -> None:
     """Torch's functions are the same objects as before, inherited methods are inherited again."""
-    before = {target: getattr(*locate(target)) for target in {mutant.target for mutant in MUTANTS}}
-    for mutant in MUTANTS:
+    before = {target: getattr(*locate(target)) for target in {mutant.target for mutant in prove.available()}}
+    for mutant in prove.available():
         with pytest.raises(KeyboardInterrupt), replaced(mutant.target, mutant.make):
             raise KeyboardInterrupt
     with watched(before, lambda *call: None):
@@ -162,7 +162,7 @@ def test_the_catalogue_is_large_named_and_said() -> None:
 
 @pytest.mark.filterwarnings("ignore:reduction")  # kl_div warns of its mean
 @pytest.mark.parametrize(
-    "mutant", [m for m in MUTANTS if m.target.startswith("torch.nn.functional.")], ids=lambda m: m.name
+    "mutant", [m for m in prove.available() if m.target.startswith("torch.nn.functional.")], ids=lambda m: m.name
 )
 def test_a_mutant_does_not_crash_on_plain_calls(mutant: Mutant) -> None:
     """A mutant takes what the loss takes, and differs in its result rather than in its signature."""
