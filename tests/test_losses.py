@@ -126,12 +126,14 @@ def _cases() -> dict[str, Case]:
         "gaussian": Case("gaussian_nll_loss", plain | {"var": 2 * some}),
         "gaussian, full": Case("gaussian_nll_loss", plain | {"var": 2 * some}, {"full": True}),
         "gaussian, eps": Case("gaussian_nll_loss", plain | {"var": 2 * some}, {"eps": 1.0}),
-        "margin ranking": Case("margin_ranking_loss", {"input1": real[:, 0], "input2": other[:, 0], "target": sign}),
+        "margin ranking": Case("margin_ranking_loss", {"input1": real, "input2": other, "target": 2 * yes - 1}),
         "margin ranking, margin": Case(
-            "margin_ranking_loss", {"input1": real[:, 0], "input2": other[:, 0], "target": sign}, {"margin": 0.75}
+            "margin_ranking_loss", {"input1": real, "input2": other, "target": 2 * yes - 1}, {"margin": 0.75}
         ),
-        "hinge embedding": Case("hinge_embedding_loss", {"input": 2 * some[:, 0], "target": sign}),
-        "hinge embedding, margin": Case("hinge_embedding_loss", {"input": some[:, 0], "target": sign}, {"margin": 2.0}),
+        "hinge embedding": Case("hinge_embedding_loss", {"input": 2 * some, "target": 2 * yes - 1}),
+        "hinge embedding, margin": Case(
+            "hinge_embedding_loss", {"input": some, "target": 2 * yes - 1}, {"margin": 2.0}
+        ),
         "cosine embedding": Case("cosine_embedding_loss", pair | {"target": sign}),
         "cosine embedding, margin": Case("cosine_embedding_loss", pair | {"target": sign}, {"margin": 0.25}),
         "multi margin": Case("multi_margin_loss", classes),
@@ -408,8 +410,8 @@ def test_closed_forms_agree_with_scipy_and_scikit_learn() -> None:
     mean, y, var = CASES["gaussian"].operands.values()
     assert value("gaussian", full=True) == same(-stats.norm.logpdf(y, mean, np.sqrt(var)).mean())
     score, _, sign = CASES["margin ranking"].operands.values()
-    ranked = closed_form.margin_ranking_loss(score, np.zeros(6), sign, margin=1.0).value
-    assert ranked == same(hinge_loss(sign, score))
+    ranked = closed_form.margin_ranking_loss(score, np.zeros_like(score), sign, margin=1.0).value
+    assert ranked == same(hinge_loss(sign.ravel(), score.ravel()))
     a, b, sign = CASES["cosine embedding"].operands.values()
     apart = np.array([distance.cosine(*rows) for rows in zip(a, b)])
     assert value("cosine embedding") == same(np.where(sign == 1, apart, np.maximum(1 - apart, 0)).mean())

@@ -181,10 +181,8 @@ def test_rows_are_complete(key: str) -> None:
     assert code(row.cells["minimiser"]) or "](" in row.cells["minimiser"]
 
 
-@pytest.mark.parametrize(("key", "name"), CASES)
-def test_formulas_are_torchs_values_and_gradients(key: str, name: str) -> None:
-    """What stands in the table is what torch computes for a sample: the loss, and its gradient in the first input."""
-    case, row = losses.CASES[name], ROWS[key]
+def assert_formulas_hold(row: Row, case: losses.Case) -> None:
+    """Value and gradient of the row are torch's, sample by sample."""
     operands = losses.tensors(case.operands, torch.float64)
     first = next(iter(operands.values())).requires_grad_()
     value = losses.compute(case, operands, "none", torch.float64)
@@ -198,6 +196,43 @@ def test_formulas_are_torchs_values_and_gradients(key: str, name: str) -> None:
         np.testing.assert_allclose(formula, value[n].detach(), rtol=1e-5, atol=1e-9)
         found = by_sample[n][: values["T"]] if case.loss == "ctc_loss" else by_sample[n]
         np.testing.assert_allclose(np.broadcast_to(gradient, found.shape), found, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize(("key", "name"), CASES)
+def test_formulas_are_torchs_values_and_gradients(key: str, name: str) -> None:
+    """What stands in the table is what torch computes for a sample: the loss, and its gradient in the first input."""
+    assert_formulas_hold(ROWS[key], losses.CASES[name])
+
+
+def at_the_kink(loss: str) -> losses.Case:
+    """Two samples that meet a threshold, a margin or the target itself exactly, so that one slope must be chosen."""
+    zero, one, axes = np.zeros((2, 1)), np.ones((2, 1)), np.array([[1.0, 0.0], [0.0, 2.0]])
+    away = np.array([-1.0, -1.0])
+    return {
+        "l1_loss": losses.Case(loss, {"input": one, "target": one}),
+        "huber_loss": losses.Case(loss, {"input": one, "target": zero}),
+        "smooth_l1_loss": losses.Case(loss, {"input": one, "target": zero}),
+        "margin_ranking_loss": losses.Case(loss, {"input1": one, "input2": one, "target": one}),
+        "hinge_embedding_loss": losses.Case(loss, {"input": one, "target": -one}),
+        "cosine_embedding_loss": losses.Case(loss, {"input1": axes, "input2": axes[::-1].copy(), "target": away}),
+        "multi_margin_loss": losses.Case(loss, {"input": axes, "target": np.array([0, 1])}),
+        "multilabel_margin_loss": losses.Case(loss, {"input": axes, "target": np.array([[0, -1], [1, -1]])}),
+        "triplet_margin_loss": losses.Case(loss, {"anchor": zero, "positive": one, "negative": 2 * one}, {"eps": 0.0}),
+        "triplet_margin_with_distance_loss": losses.Case(
+            loss,
+            {"anchor": zero, "positive": one, "negative": 2 * one},
+            {"distance_function": (None, lambda a, b: (a - b).norm(dim=1))},
+        ),
+    }[loss]
+
+
+KINKED = [key for key in ROWS if key.startswith(("ranking", "regression")) and "MSE" not in key]
+
+
+@pytest.mark.parametrize("key", KINKED)
+def test_formulas_choose_torchs_slope_at_a_kink(key: str) -> None:
+    """Where a loss has a kink the gradient in the table is the one that torch takes."""
+    assert_formulas_hold(ROWS[key], at_the_kink(FUNCTIONS[key.split(": ")[1]]))
 
 
 MINIMISERS = [(key, name) for key, name in CASES if code(ROWS[key].cells["minimiser"])]
