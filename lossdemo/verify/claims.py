@@ -4,6 +4,8 @@ A chapter is a Markdown file; each `##` heading in it is a claim. `README.md` an
 Importing this module does not import torch.
 """
 
+from __future__ import annotations
+
 import doctest
 import re
 import unicodedata
@@ -13,17 +15,16 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import accumulate, pairwise, zip_longest
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import unquote
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 BASES = ("mathematics", "documented", "observed")
 LONGEST_TITLE = 72
 WITHOUT_CLAIMS = ("README.md", "sources.md")
 
-_MARKDOWN = MarkdownIt("commonmark")
 _SHOWN = ("text", "console", "math", "toml", "mermaid")  # what a fence may be besides python: shown, not run
 _PROMPT = re.compile(r"(>>>|(&gt;){3})(\s|$)")
 _ALMOST_HEADING = re.compile(r" {0,3}#{1,6}[^#\s]| {4,}#{1,6} ")
@@ -42,6 +43,7 @@ _WORD = {
     "Nd",
     "Pc",
 }  # letters, marks, digits and _, as in Ruby's \p{Word}
+_FENCE = re.compile(r"^(```+|~~~+).*?^\1", re.DOTALL | re.MULTILINE)
 _SINCE = re.compile(r"torch (\d+)\.(\d+)")
 
 
@@ -164,6 +166,35 @@ class Book:
             yield from self.claims(path)
 
 
+class Entry(NamedTuple):
+    """A claim as `index` finds it: where it stands, what it says, and what that rests on."""
+
+    chapter: str
+    line: int
+    title: str
+    id: str
+    basis: str
+    text: str
+
+
+def index(directory: Path) -> Iterator[Entry]:
+    """Every claim of a book that `Book` would not refuse, in its order, much faster: nothing is checked.
+
+    Only headings and the lines `Basis: …` outside of fences are looked at.
+    """
+    order = re.findall(r"\]\((\w+\.md)\)", (directory / "README.md").read_text(encoding="utf-8-sig"))
+    for name in dict.fromkeys(name for name in order if name not in WITHOUT_CLAIMS):
+        text = (directory / name).read_text(encoding="utf-8-sig")
+        outside = _FENCE.sub(lambda fence: re.sub(r"[^\n]", " ", fence[0]), text)
+        headings = [*re.finditer(r"^## +(.+?)(?: +#+)? *$", outside, re.MULTILINE)]
+        for heading, after in zip_longest(headings, headings[1:]):
+            title = re.sub(r"[`*]", "", heading[1])
+            end = after.start() if after else len(text)
+            basis = re.findall(r"^Basis: (\w+)", outside[heading.start() : end], re.MULTILINE)
+            line = text.count("\n", 0, heading.start()) + 1
+            yield Entry(name, line, title, slug(title), basis[-1] if basis else "", text[heading.start() : end])
+
+
 def is_page(path: Path) -> bool:
     """Whether the name is that of a Markdown file, however it is spelt."""
     return path.suffix.lower() in (".md", ".markdown")
@@ -184,7 +215,9 @@ def read_page(path: Path) -> Page:
         page = Page(path, "")
         page.refuse(1, f"this is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8")
         return page
-    tokens = _MARKDOWN.parse(page.text)
+    from markdown_it import MarkdownIt  # here: `index` does without it, and starts in half the time
+
+    tokens = MarkdownIt("commonmark").parse(page.text)
     for token, inline in pairwise(tokens):
         if token.type == "heading_open":
             title = "".join(" " if child.type == "softbreak" else child.content for child in inline.children or [])

@@ -1,0 +1,5 @@
+"""`python -m lossdemo` is `lossdemo`."""
+
+from lossdemo.cli import main
+
+main(prog_name="lossdemo")
