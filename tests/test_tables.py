@@ -198,10 +198,27 @@ def assert_formulas_hold(row: Row, case: losses.Case) -> None:
         np.testing.assert_allclose(np.broadcast_to(gradient, found.shape), found, rtol=1e-5, atol=1e-9)
 
 
+def wider(case: losses.Case) -> losses.Case:
+    """A case with a fourth column, or class, so that no 3 in a formula passes for C."""
+
+    def widened(name: str, values: Any) -> Any:
+        if not isinstance(values, np.ndarray) or case.loss == "ctc_loss" or values.shape[-1:] != (3,):
+            return values
+        if case.loss == "linear_cross_entropy" and name != "weight":
+            return np.vstack([values, values[:1] + 0.5]) if name == "linear_weight" else values
+        if values.dtype.kind == "i":
+            return np.column_stack([values, np.full(len(values), -1)])
+        return np.concatenate([values, values[..., :1]], axis=-1)
+
+    operands = {name: widened(name, values) for name, values in case.operands.items()}
+    return losses.Case(case.loss, operands, {name: widened(name, value) for name, value in case.arguments.items()})
+
+
 @pytest.mark.parametrize(("key", "name"), CASES)
 def test_formulas_are_torchs_values_and_gradients(key: str, name: str) -> None:
     """What stands in the table is what torch computes for a sample: the loss, and its gradient in the first input."""
     assert_formulas_hold(ROWS[key], losses.CASES[name])
+    assert_formulas_hold(ROWS[key], wider(losses.CASES[name]))
 
 
 def at_the_kink(loss: str) -> losses.Case:
@@ -350,10 +367,9 @@ def test_ranges_hold_and_are_tight(key: str) -> None:
 
 def shapes(name: str) -> tuple[losses.Case, dict[str, int]]:
     """A plain case of a loss, and the sizes that the table on reductions speaks of."""
-    case = next(case for case in losses.CASES.values() if case.loss == FUNCTIONS[name] and not case.arguments)
+    case = wider(next(case for case in losses.CASES.values() if case.loss == FUNCTIONS[name] and not case.arguments))
     first = next(iter(case.operands.values()))
-    rows, columns = (first.shape[1], 0) if name == "CTCLoss" else (len(first), np.prod(first.shape[1:], dtype=int))
-    return case, {"N": rows, "C": int(columns)}
+    return case, {"N": first.shape[1] if name == "CTCLoss" else len(first), "C": first.shape[-1]}
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
@@ -373,7 +389,8 @@ def test_reductions_have_the_shape_and_the_divisor_of_the_table(name: str) -> No
         case for case in losses.CASES.values() if case.loss == FUNCTIONS[name] and {*case.arguments} == {"weight"}
     ]
     assert bool(weighted) == bool(row.cells["with `weight`"])
-    for case in weighted[:1]:
+    for case in map(wider, weighted[:1]):
+        operands = losses.tensors(case.operands, torch.float64)
         total, mean = (losses.compute(case, operands, how, torch.float64) for how in ("sum", "mean"))
         values = {**sizes, "weight": case.arguments["weight"], "y": case.operands["target"]}
         assert (total / mean).item() == pytest.approx(compute(code(row.cells["with `weight`"]), row, values))
