@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 BASES = ("mathematics", "documented", "observed")
-HELD, FAILED = 0, 1  # exit codes; 2 is click's for a wrong use
+HELD, FAILED, INTERRUPTED = 0, 1, 130  # exit codes; 2 is click's for a wrong use
 
 
 def _book() -> Path:
@@ -218,23 +218,29 @@ def _run(
     chosen = _choose(names)
     import pytest
 
-    from lossdemo.verify.verdicts import Recorder, merge
+    from lossdemo.verify.matrix import merge
+    from lossdemo.verify.recorder import Recorder
 
     arguments = [*extra, f"--seed={seed}", *(f"--device={d}" for d in device), *(f"--dtype={d}" for d in dtype)]
     arguments += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-p", "no:cacheprovider", str(_book())]
-    recorder, output = Recorder(), io.StringIO()
+    recorder, output = Recorder(file), io.StringIO()
     with _progress("claims") as advance, contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         code = pytest.main(arguments, plugins=[recorder, _Selected(chosen, advance)])
-    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not recorder.verdicts.records:
+    if recorder.verdicts is None:
         raise click.UsageError(output.getvalue().strip())
-    if file:
-        recorder.verdicts.write(file)
     console = _console()
     for record in recorder.verdicts.records:
         if record.outcome in ("failed", "vacuous"):
-            console.rule(record.claim)
+            console.rule(record.nodeid, align="left")
             console.print(record.message, markup=False)
-    console.print(merge([recorder.verdicts]).table())
+    for refusal in recorder.verdicts.refused:
+        console.rule(refusal.chapter, align="left")
+        console.print(refusal.message, markup=False)
+    console.print(merge([recorder.verdicts]).summary())
+    if code == pytest.ExitCode.INTERRUPTED:
+        ran = sum(record.outcome != "not run" for record in recorder.verdicts.records)
+        click.echo(f"interrupted after {ran} of {len(recorder.verdicts.records)} claims", err=True)
+        return INTERRUPTED
     return HELD if code == pytest.ExitCode.OK else FAILED
 
 
@@ -251,7 +257,7 @@ def _choose(names: Sequence[str]) -> set[str]:
 class _Selected:
     """The pytest plugin that runs the chosen claims and advances a bar."""
 
-    def __init__(self, chosen: set[str], advance: Callable[[int | None], object]) -> None:
+    def __init__(self, chosen: set[str], advance: Callable[..., None]) -> None:
         self.chosen = chosen
         self.advance = advance
 
@@ -268,8 +274,11 @@ class _Selected:
 
 
 @contextlib.contextmanager
-def _progress(what: str) -> Iterator[Callable[[int | None], object]]:
-    """A bar on the terminal's standard error, none where that is piped; a number sets the total, None advances."""
+def _progress(what: str) -> Iterator[Callable[..., None]]:
+    """A bar on the terminal's standard error, none where that is piped.
+
+    What it yields takes the total once, and then None for each advance, with another text if there is one.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -277,7 +286,13 @@ def _progress(what: str) -> Iterator[Callable[[int | None], object]]:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)
-        yield lambda total: progress.advance(task) if total is None else progress.update(task, total=total)
+
+        def advance(total: int | None, text: str = what) -> None:
+            progress.update(task, total=total, description=text) if total else progress.update(
+                task, advance=1, description=text
+            )
+
+        yield advance
 
 
 # --- training ---
@@ -303,39 +318,47 @@ def train(run: str, compare: str | None, plot: Path | None, as_json: bool, **opt
     Example: lossdemo train linear-regression --data calls --compare mse,mae,huber
     """
     from lossdemo import runs
-    from lossdemo.train import Diverged
 
     if compare and options["loss"]:
         raise click.UsageError("--loss and --compare: give one of them")
     device, seed = options.pop("device"), options.pop("seed")
     _check_device(device)
-    outcomes = []
+    losses = dict.fromkeys(compare.split(",")) if compare else [options["loss"]]
     try:
-        for loss in dict.fromkeys(compare.split(",")) if compare else [options["loss"]]:
-            data_set, loss, lr, steps = runs.check(run, **{**options, "loss": loss})
-            with _progress(loss) as advance:
-                advance(steps)
-                outcomes.append(
-                    runs.perform(
-                        run,
-                        data_set=data_set,
-                        loss=loss,
-                        optimizer=options["optimizer"],
-                        lr=lr,
-                        steps=steps,
-                        seed=seed,
-                        device=device,
-                        callback=lambda step, value: advance(None),
-                    )
-                )
+        checked = [runs.check(run, **{**options, "loss": loss}) for loss in losses]
     except runs.Wrong as wrong:
         raise click.UsageError(str(wrong)) from None
-    except Diverged as diverged:
-        click.echo(f"{loss}: {diverged}", err=True)
-        sys.exit(FAILED)
+    outcomes = [_trained(run, options["optimizer"], *choice, seed=seed, device=device) for choice in checked]
     if plot:
         _draw(outcomes, plot)
     click.echo(_as_json(outcomes)) if as_json else _print_training(outcomes)
+
+
+def _trained(
+    run: str, optimizer: str, data_set: str, loss: str, lr: float, steps: int, *, seed: int, device: str
+) -> Outcome:
+    """One training under a bar that shows its loss; where it stops early, that is said, and the process ends."""
+    from lossdemo.runs import perform
+    from lossdemo.train import Diverged
+
+    taken, last = 0, float("nan")
+
+    def shown(step: int, value: float) -> None:
+        nonlocal taken, last
+        taken, last = step + 1, value
+        advance(None, f"{loss} {value:.4g}")
+
+    try:
+        with _progress(loss) as advance:
+            advance(steps)
+            choice = {"data_set": data_set, "loss": loss, "optimizer": optimizer, "lr": lr, "steps": steps}
+            return perform(run, **choice, seed=seed, device=device, callback=shown)
+    except KeyboardInterrupt:
+        click.echo(f"{loss}: interrupted after {taken} of {steps} steps, at a loss of {last:.4g}", err=True)
+        sys.exit(INTERRUPTED)
+    except Diverged as diverged:
+        click.echo(f"{loss}: {diverged}", err=True)
+        sys.exit(FAILED)
 
 
 def _check_device(device: str) -> None:
@@ -404,7 +427,7 @@ def _read(file: Path) -> Verdicts:
 
     try:
         return Verdicts.read(file)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise click.UsageError(str(error)) from None
 
 
@@ -417,7 +440,7 @@ def report(files: tuple[Path, ...], form: str, output: Path | None) -> None:
 
     Example: lossdemo report cpu.json cuda.json --format html --output report.html
     """
-    from lossdemo.verify.verdicts import merge
+    from lossdemo.verify.matrix import merge
 
     matrix = merge([_read(file) for file in files])
     if form == "table" and not output:
@@ -440,7 +463,7 @@ def diff(old: Path, new: Path) -> None:
 
     Example: lossdemo diff torch-2.12.json torch-2.13.json
     """
-    from lossdemo.verify.verdicts import diff as compare
+    from lossdemo.verify.difference import diff as compare
 
     difference = compare(_read(old), _read(new))
     click.echo(difference.text())
