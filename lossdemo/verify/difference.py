@@ -102,8 +102,9 @@ def _lines(difference: Difference) -> Iterator[str]:
 
 
 def _described(run: Verdicts) -> str:
-    options = [*["proved"] * run.prove, *(f"with {replacement}" for replacement in run.replace)]
-    parts = [f"torch {run.torch}", f"Python {run.python}", run.platform, run.processor, run.cuda, *options, run.date]
+    randomness = dict.fromkeys(f"seed {record.seed}, threads {record.threads}" for record in run.records)
+    options = [*randomness, *["proved"] * run.prove, *(f"with {replacement}" for replacement in run.replace)]
+    parts = [f"torch {run.torch}", *options, f"Python {run.python}", run.platform, run.processor, run.cuda, run.date]
     return ", ".join(part for part in parts if part)
 
 

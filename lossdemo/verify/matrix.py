@@ -44,7 +44,7 @@ class Column(NamedTuple):
             self.setting,
             f"torch {self.torch}",
             f"seed {self.seed}",
-            "1 thread" if self.threads == 1 else f"{self.threads} threads",
+            f"threads {self.threads}",
             "proved" if self.prove else "not proved",
             f"with {', '.join(self.replace)}" if self.replace else "nothing replaced",
             f"Python {self.python}",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lossdemo.verify.claims import BASES, Book, Claim, Page
-from lossdemo.verify.verdicts import DATE, Outcome, Record, Refusal, Verdicts, checksum
+from lossdemo.verify.verdicts import DATE, Outcome, Record, Refusal, Verdicts, checksum, printable
 
 if TYPE_CHECKING:
     from lossdemo.verify.evaluator import Setting  # torch comes with it
@@ -93,7 +93,7 @@ class Recorder:
     def _refusal(self, chapter: str, page: Page) -> Refusal:
         problems = sorted((problem.line, problem.message) for problem in page.problems)
         text = "\n".join(f"line {line}: {message}" for line, message in problems)
-        return Refusal(chapter, _printable(text or self._refused[chapter]))
+        return Refusal(chapter, printable(text or self._refused[chapter]))
 
     def _records(self, places: list[tuple[str, Claim, Setting]]) -> Iterator[Record]:
         """In the book's order, whichever worker ran what: each claim that was selected, or may have been."""
@@ -123,7 +123,7 @@ def _record(
         seed=setting.seed,
         threads=setting.threads,
         outcome=outcome,
-        message=_printable(message),
+        message=printable(message),
         duration=round(call.duration, 4) if call else 0.0,
         killed=tuple(proof["killed"]) if proof else None,
         survived=tuple(proof["survived"]) if proof else None,
@@ -164,8 +164,3 @@ def _text(report: pytest.TestReport) -> str:
 def _why_skipped(report: pytest.TestReport) -> str:
     *_, reason = report.longrepr if isinstance(report.longrepr, tuple) else (report.longreprtext,)
     return str(reason).removeprefix("Skipped: ").removeprefix("not run here: ")
-
-
-def _printable(text: str) -> str:
-    """The text with control characters and surrogates, which no page and no terminal takes, written as in Python."""
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)

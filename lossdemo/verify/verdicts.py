@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import unicodedata
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
@@ -90,7 +91,7 @@ class Verdicts:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The verdicts in the file at `path`.
+        """The verdicts in the file at `path`, safe to print.
 
         Raises:
             NotVerdicts: if there is no such file, or it is not a verdict file of this version.
@@ -131,6 +132,12 @@ def checksum(text: str) -> str:
     return hashlib.sha256("\n".join(text.strip().splitlines()).encode()).hexdigest()
 
 
+def printable(text: str) -> str:
+    """The text with control characters and surrogates, which terminals obey and UTF-8 has not, as in Python."""
+    control = {c for c in text if unicodedata.category(c)[0] == "C" and c not in "\n\t"}
+    return text.translate({ord(c): c.encode("unicode_escape").decode() for c in control})
+
+
 def _read(kind: Any, value: Any, where: str) -> Any:
     """`value`, as JSON has it, as `kind`: a data class, a tuple of one kind, one that may be None, or a plain one."""
     origin, kinds = get_origin(kind), get_args(kind)
@@ -147,7 +154,7 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         return None if value is None else _read(kinds[0], value, where)
     elif type(value) not in ((int, float) if kind is float else (kind,)):
         raise ValueError(f"{where} is {value!r}, not of type {kind.__name__}")
-    return value
+    return printable(value) if kind is str else value
 
 
 def _read_object(kind: Any, value: Any, where: str) -> Any:
