@@ -160,6 +160,11 @@ class Book:
             raise Refused(sorted(page.problems, key=lambda problem: problem.line))
         return page.claims
 
+    @cached_property
+    def ids(self) -> set[str]:
+        """The ids of all claims, those of refused pages too."""
+        return {claim.id for page in self.pages.values() for claim in page.claims}
+
     def __iter__(self) -> Iterator[Claim]:
         """Every claim of the book, chapter by chapter."""
         for path in self.pages:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -55,10 +56,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         help="with --replace: claims that are known to fail, one id a line with a reason",
     )
+    group.addoption("--verdicts", metavar="FILE", type=Path, help="write what became of each claim, as JSON")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Proving and replacing are plugins of their own; what they cannot work with is refused before anything runs."""
+    """Proving, replacing and recording are plugins of their own; what they cannot work with is refused at once."""
     if config.option.prove and config.option.replace:
         raise pytest.UsageError("--prove and --replace: give one of them")
     if config.option.known and not config.option.replace:
@@ -71,6 +73,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from lossdemo.verify.replace import Replacer
 
         config.pluginmanager.register(Replacer(config), "lossdemo-verify")
+    if config.option.verdicts and not hasattr(config, "workerinput"):  # the reports of workers come to the controller
+        from lossdemo.verify.recorder import Recorder
+
+        config.pluginmanager.register(Recorder(_writable(config.option.verdicts)), "lossdemo-recorder")
 
 
 def _verify(config: pytest.Config) -> Verify:
@@ -83,6 +89,17 @@ def _verify(config: pytest.Config) -> Verify:
 def is_claim(item: pytest.Item) -> TypeGuard[SybilItem]:
     """Whether an item is a claim of the book."""
     return isinstance(item, SybilItem) and isinstance(item.example.parsed, Claim)
+
+
+def _writable(path: Path) -> Path:
+    directory = path.resolve().parent
+    if path.exists() and not path.is_file():
+        raise pytest.UsageError(f"--verdicts {path}: this is no file: name one that may be written anew")
+    if not directory.is_dir():
+        raise pytest.UsageError(f"--verdicts {path}: make the directory {directory} first")
+    if not os.access(directory, os.W_OK):
+        raise pytest.UsageError(f"--verdicts {path}: the directory {directory} is not writable: name another")
+    return path
 
 
 def _at_least(least: int) -> Callable[[str], int]:
@@ -108,8 +125,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """A claim that cannot run here is skipped, with the reason."""
+    """A claim carries its id and basis, into JUnit's XML too. One that cannot run here is skipped, with the reason."""
     if is_claim(item):
+        item.user_properties += [("claim", item.example.parsed.id), ("basis", item.example.parsed.basis)]
         if hasattr(item, "id"):
             # Since 9.2 pytest keeps ids in parts. It reads `[cpu]` from its cache as a part of its own, Sybil makes it
             # none, and without this --lf finds no claim that failed.
@@ -118,6 +136,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         reason = not_run_because(item.example.parsed, evaluator.setting)
         if reason:
             item.add_marker(pytest.mark.skip(reason=f"not run here: {reason}"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.TestReport]:
+    """What refuted a claim travels with the report as its `failure`: a line, and what came there."""
+    report = yield
+    if is_claim(item) and report.when == "call":
+        evaluator: Any = item.example.region.evaluator
+        report.failure = evaluator.failure and f"line {evaluator.failure.line}:\n{evaluator.failure.message}"
+    return report
 
 
 class Chapters(Sybil):
@@ -147,16 +175,17 @@ class Chapters(Sybil):
 
 
 class Evaluator:
-    """Sybil's evaluator of one claim in one setting; `verify` is what runs it."""
+    """Sybil's evaluator of one claim in one setting; `verify` is what runs it, and `failure` what it found last."""
 
     def __init__(self, setting: Setting, verify: Verify) -> None:
         self.setting = setting
         self.verify = verify
+        self.failure: Failure | None = None
 
     def __call__(self, example: Example) -> str | None:
         """The failure as text, or None where the claim holds."""
         claim: Claim = example.parsed
-        failure = self.verify(claim, self.setting)
+        failure = self.failure = self.verify(claim, self.setting)
         if failure is None:
             return None
         example.line, example.column = failure.line, 1  # Sybil reports this line: the prompt's, not the heading's

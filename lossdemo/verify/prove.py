@@ -13,8 +13,6 @@ from lossdemo.verify.mutants import MUTANTS, Make, Mutant, RefusedOnPurpose, arg
 from lossdemo.verify.patch import Function, NoSuchTarget, locate, replaced, watched
 from lossdemo.verify.plugin import BOOK, is_claim
 
-PROPERTY = "lossdemo.proof"
-
 
 class Proof(NamedTuple):
     """Which mutants a claim noticed, which it did not, which it could not, and which crashed by themselves.
@@ -26,6 +24,11 @@ class Proof(NamedTuple):
     survived: list[str]
     idle: list[str]
     crashed: dict[str, str]
+
+    @property
+    def vacuous(self) -> bool:
+        """Whether the claim shows nothing: it holds, and noticed no mutant."""
+        return not self.killed and not self.crashed
 
 
 def available() -> list[Mutant]:
@@ -111,6 +114,7 @@ class Prover:
 
     def verify(self, claim: Claim, setting: Setting) -> Failure | None:
         """A failure where the claim does not hold, where no mutant breaks it, or where a mutant crashed."""
+        self.last = None
         failure, proof = prove(claim, setting, self.candidates)
         if failure:
             return failure
@@ -118,7 +122,7 @@ class Prover:
         if proof.crashed:
             crashes = "\n".join(f"    {name}: {error}" for name, error in proof.crashed.items())
             return Failure(claim.line, f"These mutants crashed by themselves: mend them.\n{crashes}")
-        if not proof.killed:
+        if proof.vacuous:
             tried = ", ".join(proof.survived) or "nothing, as it calls no function that a mutant breaks"
             return Failure(claim.line, f"The claim is vacuous: it holds for wrong PyTorches too.\nTried: {tried}")
         return None
@@ -130,22 +134,18 @@ class Prover:
         items[:] = [item for item in items if is_claim(item)]
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
-        """The proof travels with the report, also from one process to another."""
-        self.last = None
-        try:
-            return (yield)
-        finally:
-            if self.last:
-                item.user_properties.append((PROPERTY, self.last._asdict()))
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, Any, pytest.TestReport]:
+        """The proof travels with the report as its `proof`, also from one process to another."""
+        report = yield
+        report.proof = self.last._asdict() if call.when == "call" and self.last else None
+        return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the proofs out of the reports."""
         if report.when == "call" or report.skipped:
             self.seen.add(report.nodeid.partition("::")[2].partition("[")[0])
-        for name, proof in report.user_properties:
-            if name == PROPERTY and report.when == "call":
-                self.proofs[report.nodeid] = Proof(**proof)  # pyrefly: ignore — pytest has it as object
+        if getattr(report, "proof", None):  # the report of a worker that crashed is made by xdist
+            self.proofs[report.nodeid] = Proof(**report.proof)
 
     def outcome(self) -> dict[str, list[str]]:
         """Names of mutants: those that some claim kills, that no claim kills, that no claim calls, that torch lacks."""
@@ -161,7 +161,7 @@ class Prover:
 
     def whole_book(self) -> bool:
         """Whether every claim was run, or skipped with a reason: only then a surviving mutant is a gap of the book."""
-        return {claim.id for claim in Book(self.config.rootpath / BOOK)} <= self.seen
+        return Book(self.config.rootpath / BOOK).ids <= self.seen
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Keep the matrix, and fail a run of the whole book that lets a mutant live, called or not."""

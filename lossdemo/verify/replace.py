@@ -22,8 +22,8 @@ class Replacer:
     def __init__(self, config: pytest.Config) -> None:
         self.functions = dict(_parse(replacement) for replacement in config.option.replace)
         self.known = _read_known(config.option.known) if config.option.known else {}
-        book = {claim.id for claim in Book(config.rootpath / BOOK)}
-        self.stale = {claim: "names no claim of the book" for claim in self.known if claim not in book}
+        book = Book(config.rootpath / BOOK)
+        self.stale = {claim: "names no claim of the book" for claim in self.known if claim not in book.ids}
 
     def verify(self, claim: Claim, setting: Setting) -> Failure | None:
         """Run a claim with the functions in place."""
