@@ -490,6 +490,7 @@ def _draw_losses(axes: Axes, runs: dict[str, History], looks: dict[str, Look]) -
     losses = np.array([loss for history in runs.values() for loss in history.loss if np.isfinite(loss)])
     if losses.size and losses.min() > 0 and losses.max() > 100 * losses.min():
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
     axes.set(title="loss", xlabel="step")
     axes.legend(loc="upper right")
 
