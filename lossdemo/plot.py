@@ -16,6 +16,7 @@ import torch
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 from matplotlib.transforms import Affine2D
@@ -88,6 +89,7 @@ STYLE = {
     "svg.hashsalt": "lossdemo",
 }
 WIDTH = 8.0  # of every figure, in inches
+NAMES_IN_A_ROW = 4  # of a legend
 METADATA = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}
 
 
@@ -253,9 +255,9 @@ def ranking_losses() -> Figure:
     ]
     _draw(hinge, curves, np.linspace(0, 3, 7))
     _name(hinge, "distance x", "HingeEmbeddingLoss, margin 1", "its gradient in x")
-    _draw(triplet, [Curve("", SOLID, _triplet, ((0, 0), (0, 0)), kink=-1.0)], np.linspace(-3, 3, 7))
+    _draw(triplet, [Curve("margin 1", SOLID, _triplet, ((1.5, 1.9), (-0.9, 0.75)), kink=-1.0)], np.linspace(-3, 3, 7))
     difference = "distance to the positive less that to the negative"
-    _name(triplet, difference, "TripletMarginLoss, margin 1", "its gradient in the distance to the positive")
+    _name(triplet, difference, "TripletMarginLoss", "its gradient in the distance to the positive")
     for value, slope in (ranking, hinge, triplet):
         value.set(ylim=(-0.3, 4.6), yticks=range(5))
         slope.set(ylim=(-1.2, 1.2), yticks=[-1, 0, 1])
@@ -476,33 +478,33 @@ def draw_runs(
     mixed = [Look(LOOKS[n % 4].color, LOOKS[(n + n // 4) % 4].linestyle) for n in range(16)]
     looks = dict(zip(names, cycle(mixed)))
     with style.context(["default", STYLE, {"path.simplify": True}]):
-        figure, [row] = _panels(1, 2 if points else 1, height=3.6)
+        legend = 0.2 * -(-len(names) // NAMES_IN_A_ROW)
+        figure, [row] = _panels(1, 2 if points else 1, height=3.6 + legend, above=0.45 + legend)
         _draw_losses(row[0], runs, looks)
         if points:
             _draw_lines(row[1], *points, lines or {}, looks)
+        handles = [Line2D([], [], label=name, **look._asdict()) for name, look in looks.items()]
+        figure.legend(handles=handles, loc="upper left", ncols=NAMES_IN_A_ROW)
         figure.savefig(path, format=kind[1:], dpi=150, metadata=METADATA[kind])
 
 
 def _draw_losses(axes: Axes, runs: dict[str, History], looks: dict[str, Look]) -> None:
     for name, history in runs.items():
         marker = "o" if len(history.loss) == 1 else None  # one point makes no line
-        axes.plot(history.loss, label=name, marker=marker, **looks[name]._asdict())
+        axes.plot(history.loss, marker=marker, **looks[name]._asdict())
     losses = np.array([loss for history in runs.values() for loss in history.loss if np.isfinite(loss)])
     if losses.size and losses.min() > 0 and losses.max() > 100 * losses.min():
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
     axes.set(title="loss", xlabel="step")
-    axes.legend(loc="upper right")
 
 
 def _draw_lines(axes: Axes, x: Array, y: Array, lines: dict[str, tuple[float, float]], looks: dict[str, Look]) -> None:
     axes.plot(x, y, "o", color=FAINT, markersize=3)
     ends = np.array([x.min(), x.max()])
     for name, (slope, intercept) in lines.items():
-        axes.plot(ends, slope * ends + intercept, label=name, **looks[name]._asdict())
+        axes.plot(ends, slope * ends + intercept, **looks[name]._asdict())
     axes.set(title="y", xlabel="x")
-    if lines:
-        axes.legend()
 
 
 def _numbers(values: ArrayLike | Tensor) -> Array:
@@ -512,11 +514,13 @@ def _numbers(values: ArrayLike | Tensor) -> Array:
 # --- what all of them are made of ---
 
 
-def _panels(rows: int, columns: int, height: float = 0.0, right: float = 0.15) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with axes of equal size, row by row; its height, and the room right of the axes, are in inches."""
+def _panels(
+    rows: int, columns: int, height: float = 0.0, right: float = 0.15, above: float = 0.35
+) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with axes of equal size, row by row; its height, and the room beside the axes, are in inches."""
     height = height or 0.6 + 2.3 * rows
     figure = Figure(figsize=(WIDTH, height))
-    figure.subplots_adjust(0.7 / WIDTH, 0.5 / height, 1 - right / WIDTH, 1 - 0.35 / height)
+    figure.subplots_adjust(0.7 / WIDTH, 0.5 / height, 1 - right / WIDTH, 1 - above / height)
     grid = {"wspace": 0.2, "hspace": 0.5}
     return figure, figure.subplots(rows, columns, squeeze=False, gridspec_kw=grid).tolist()
 
