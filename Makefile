@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: verify test prove bench lint
+.PHONY: verify test prove bench figures lint
 
 # The book: every claim verified on this machine.
 verify: .venv/installed
@@ -20,6 +20,10 @@ prove: .venv/installed
 # What the harness costs against plain exec; the ratio stands in brackets behind the medians.
 bench: .venv/installed
 	$(BIN)/pytest tests/bench_harness.py --benchmark-columns=min,median,max
+
+# The book's figures, drawn anew into spec/figures.
+figures: .venv/installed
+	$(BIN)/python -m lossdemo.plot
 
 lint: .venv/installed
 	$(BIN)/ruff check
