@@ -161,7 +161,7 @@ def _legible(markdown: str) -> str:
     parts = re.split(r"(^```.*?^```$)", markdown, flags=re.DOTALL | re.MULTILINE)
     for i, part in enumerate(parts):
         if part.startswith("```math"):
-            parts[i] = "    " + text(re.fullmatch(r"```math\n(.*?)\n```", part, re.DOTALL))
+            parts[i] = re.sub(r"```math\n(.*?)\n```", lambda match: f"    {text(match)}", part, flags=re.DOTALL)
         elif not part.startswith("```"):
             part = re.sub(r"\$([^$]+)\$", lambda match: f"`{text(match)}`", part)
             parts[i] = re.sub(r"\[([^]]+)\]\((?!https)[^)]+\)", r"\1", part)
@@ -237,6 +237,9 @@ def _run(
         console.rule(refusal.chapter, align="left")
         console.print(refusal.message, markup=False)
     console.print(merge([recorder.verdicts]).summary())
+    if recorder.verdicts.prove:
+        killed = {mutant for record in recorder.verdicts.records for mutant in record.killed or ()}
+        console.print(f"{len(killed)} mutants killed")
     if code == pytest.ExitCode.INTERRUPTED:
         ran = sum(record.outcome != "not run" for record in recorder.verdicts.records)
         click.echo(f"interrupted after {ran} of {len(recorder.verdicts.records)} claims", err=True)
@@ -323,6 +326,8 @@ def train(run: str, compare: str | None, plot: Path | None, as_json: bool, **opt
         raise click.UsageError("--loss and --compare: give one of them")
     device, seed = options.pop("device"), options.pop("seed")
     _check_device(device)
+    if plot:
+        _check_plot(plot)
     losses = dict.fromkeys(compare.split(",")) if compare else [options["loss"]]
     try:
         checked = [runs.check(run, **{**options, "loss": loss}) for loss in losses]
@@ -354,7 +359,8 @@ def _trained(
             choice = {"data_set": data_set, "loss": loss, "optimizer": optimizer, "lr": lr, "steps": steps}
             return perform(run, **choice, seed=seed, device=device, callback=shown)
     except KeyboardInterrupt:
-        click.echo(f"{loss}: interrupted after {taken} of {steps} steps, at a loss of {last:.4g}", err=True)
+        at = f", at a loss of {last:.4g}" if taken else ""
+        click.echo(f"{loss}: interrupted after {taken} of {steps} steps{at}", err=True)
         sys.exit(INTERRUPTED)
     except Diverged as diverged:
         click.echo(f"{loss}: {diverged}", err=True)
@@ -366,6 +372,18 @@ def _check_device(device: str) -> None:
 
     if device == "cuda" and not torch.cuda.is_available():
         raise click.UsageError("torch finds no CUDA device here: leave --device out")
+
+
+def _check_plot(path: Path) -> None:
+    """Before a long training, not after it."""
+    try:
+        from lossdemo.plot import METADATA
+    except ModuleNotFoundError as error:
+        raise click.UsageError(f"--plot needs {error.name}: pip install 'lossdemo[figures]'") from None
+    if path.suffix.lower() not in METADATA:
+        raise click.UsageError(f"--plot cannot draw {path.name}: end its name in {' or '.join(METADATA)}")
+    if not path.resolve().parent.is_dir():
+        raise click.UsageError(f"--plot {path}: make the directory {path.resolve().parent} first")
 
 
 def _print_training(outcomes: list[Outcome]) -> None:
@@ -413,10 +431,10 @@ def _as_json(outcomes: list[Outcome]) -> str:
 def _draw(outcomes: list[Outcome], path: Path) -> None:
     from lossdemo.plot import draw_runs
 
-    try:
-        draw_runs({outcome.loss: outcome.history for outcome in outcomes}, path)
-    except (ValueError, OSError) as error:
-        raise click.UsageError(str(error)) from None
+    histories = {outcome.loss: outcome.history for outcome in outcomes}
+    lines = {outcome.loss: tuple(outcome.measures.values()) for outcome in outcomes if "slope" in outcome.measures}
+    data = {"x": outcomes[0].x, "y": outcomes[0].y, "lines": lines} if lines else {}
+    draw_runs(histories, path, **data)
 
 
 # --- verdicts ---

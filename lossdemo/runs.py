@@ -49,7 +49,7 @@ class Run:
         losses: names in LOSSES, the first being the default.
         data: by name, what draws inputs and targets from a seed; the first is the default.
         model: makes the model for inputs (n, features) and targets.
-        lr: the learning rate of SGD and of the others, which take shorter steps.
+        lr: the learning rate of SGD, and that of the others.
         steps: how many suffice.
     """
 
@@ -111,12 +111,16 @@ class Outcome:
         loss: the loss's name.
         history: losses, parameters and gradients, step by step.
         model: as it is after the last step.
+        x: the inputs as they are in the data set, (n, features).
+        y: the targets.
         measures: what was learned, by name: slope and intercept in the data's own units, or accuracies as shares.
     """
 
     loss: str
     history: train.History
     model: nn.Module
+    x: Tensor
+    y: Tensor
     measures: dict[str, float] = field(default_factory=dict)
 
 
@@ -185,7 +189,7 @@ def perform(
         criterion = LOSSES[loss]()
         record = ["parameters", "gradients"]
         history = train.fit(model, criterion, made, x[kept], y[kept], steps, record=record, callback=callback)
-        outcome = Outcome(loss, history, model)
+        outcome = Outcome(loss, history, model, raw, y)
         with torch.no_grad():
             if run == "linear-regression":
                 outcome.measures = _line(model, raw) if raw.shape[1] == 1 else {}
