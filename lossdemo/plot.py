@@ -183,37 +183,49 @@ def _through_softmax(p: Array, slope: Array) -> Array:
 def distribution_losses() -> Figure:
     """Poisson over the log-rate, Gaussian over the variance, KL over a probability, and where each is least."""
     figure, [poisson, gaussian, divergence] = _panels(3, 2)
+    _draw_poisson(poisson)
+    _draw_gaussian(gaussian)
+    _draw_divergence(divergence)
+    return figure
+
+
+def _draw_poisson(pair: Pair) -> None:
     for count, look, places, least in [
-        (1, SOLID, ((-1.9, 2.6), (-1.9, 0.5)), (-0.65, 0.15)),
+        (1, SOLID, ((-1.9, 2.6), (-1.9, 0.5)), (-0.6, -1.2)),
         (4, DASHED, ((-1.2, 6.2), (-1.9, -3.1)), (1.2, -2.8)),
     ]:
         loss = _loss("poisson_nll_loss", count)
-        _draw(poisson, [Curve(f"count {count}", look, loss, places)], np.linspace(-2, 2.25, 35))
+        _draw(pair, [Curve(f"count {count}", look, loss, places)], np.linspace(-2, 2.25, 35))
         best = closed_form.MINIMISERS["poisson_nll_loss"]([count])
-        _mark(poisson[0], look, best, loss(best)[0], f"log {count}", least)
-    _name(poisson, "logarithm of the rate, x", "PoissonNLLLoss", "its gradient in x")
-    poisson[0].set_ylim(-3.5, 9)
+        _mark(pair[0], look, best, loss(best)[0], f"log {count}", least)
+    _name(pair, "logarithm of the rate, x", "PoissonNLLLoss", "its gradient in x")
+    pair[0].set_ylim(-3.5, 9)
+
+
+def _draw_gaussian(pair: Pair) -> None:
     for error, look, places, least in [
         (1, SOLID, ((4.2, 0.55), (1.1, 0.25)), (0.8, 0.12)),
         (2, DASHED, ((1.2, 2.2), (1.6, -1.0)), (3.8, 1.4)),
     ]:
         loss = _of_the_variance(error)
-        _draw(gaussian, [Curve(f"error {error}", look, loss, places)], np.geomspace(0.1, 7, 45))
+        _draw(pair, [Curve(f"error {error}", look, loss, places)], np.geomspace(0.1, 7, 45))
         best = closed_form.MINIMISERS["gaussian_nll_loss"]([-error, error])[1]
-        _mark(gaussian[0], look, best, loss(best)[0], f"v = {error**2}", least)
-    _name(gaussian, "variance v", "GaussianNLLLoss", "its gradient in v")
-    gaussian[0].set_ylim(0, 4)
-    gaussian[1].set_ylim(-2, 0.6)
+        _mark(pair[0], look, best, loss(best)[0], f"v = {error**2}", least)
+    _name(pair, "variance v", "GaussianNLLLoss", "its gradient in v")
+    pair[0].set_ylim(0, 4)
+    pair[1].set_ylim(-2, 0.6)
+
+
+def _draw_divergence(pair: Pair) -> None:
     curves = [
         Curve("KLDivLoss: KL(p ‖ q)", SOLID, _forward_kl, ((0.12, 1.9), (0.16, -6))),
         Curve("KL(q ‖ p)", DASHED, _reverse_kl, ((0.02, 0.5), (0.1, -1.8))),
     ]
-    _draw(divergence, curves, (1 - np.cos(np.linspace(0.1, np.pi - 0.1, 45))) / 2)
-    _mark(divergence[0], SOLID, P[0], _forward_kl(P[:1])[0], "q = p", (0.76, 0.4))
-    _name(divergence, "q of the first of two classes, where p is 0.8", "KL divergence", "its gradient in q")
-    divergence[0].set_ylim(-0.1, 3)
-    divergence[1].set_ylim(-8, 8)
-    return figure
+    _draw(pair, curves, (1 - np.cos(np.linspace(0.1, np.pi - 0.1, 45))) / 2)
+    _mark(pair[0], SOLID, P[0], _forward_kl(P[:1])[0], "q = p", (0.76, 0.4))
+    _name(pair, "q of the first of two classes, where p is 0.8", "KL divergence", "its gradient in q")
+    pair[0].set_ylim(-0.1, 3)
+    pair[1].set_ylim(-8, 8)
 
 
 P = np.array([0.8, 0.2])  # the distribution that is compared with
