@@ -30,9 +30,7 @@ HELD, FAILED, INTERRUPTED = 0, 1, 130  # exit codes; 2 is click's for a wrong us
 
 def _book() -> Path:
     if not (ROOT / "spec" / "README.md").exists():
-        raise click.UsageError(
-            "the book is not beside the package: run this in a clone, installed with pip install -e ."
-        )
+        raise click.UsageError("there is no book beside the package: install a clone, with pip install -e .")
     return ROOT / "spec"
 
 
@@ -217,13 +215,15 @@ def _run(
     """Run pytest underneath, with a progress bar, and print the table; the exit code."""
     chosen = _choose(names)
     import pytest
+    from rich.text import Text
 
     from lossdemo.verify.matrix import merge
     from lossdemo.verify.recorder import Recorder
 
     arguments = [*extra, f"--seed={seed}", *(f"--device={d}" for d in device), *(f"--dtype={d}" for d in dtype)]
     arguments += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-p", "no:cacheprovider", str(_book())]
-    recorder, output = Recorder(file), io.StringIO()
+    arguments += [f"--verdicts={file.resolve()}"] if file else []
+    recorder, output = Recorder(), io.StringIO()
     with _progress("claims") as advance, contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         code = pytest.main(arguments, plugins=[recorder, _Selected(chosen, advance)])
     if recorder.verdicts is None:
@@ -231,10 +231,10 @@ def _run(
     console = _console()
     for record in recorder.verdicts.records:
         if record.outcome in ("failed", "vacuous"):
-            console.rule(record.nodeid, align="left")
+            console.rule(Text(record.nodeid), align="left")
             console.print(record.message, markup=False)
     for refusal in recorder.verdicts.refused:
-        console.rule(refusal.chapter, align="left")
+        console.rule(Text(refusal.chapter), align="left")
         console.print(refusal.message, markup=False)
     console.print(merge([recorder.verdicts]).summary())
     if recorder.verdicts.prove:
@@ -315,22 +315,22 @@ def _progress(what: str) -> Iterator[Callable[..., None]]:
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw it to this file, .svg or .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-def train(run: str, compare: str | None, plot: Path | None, as_json: bool, **options: Any) -> None:
+def train(run: str, loss: str | None, compare: str | None, plot: Path | None, as_json: bool, **options: Any) -> None:
     """Train RUN: linear-regression, binary or multiclass.
 
     Example: lossdemo train linear-regression --data calls --compare mse,mae,huber
     """
     from lossdemo import runs
 
-    if compare and options["loss"]:
+    if compare and loss:
         raise click.UsageError("--loss and --compare: give one of them")
     device, seed = options.pop("device"), options.pop("seed")
     _check_device(device)
     if plot:
         _check_plot(plot)
-    losses = dict.fromkeys(compare.split(",")) if compare else [options["loss"]]
+    losses = dict.fromkeys(compare.split(",")) if compare else [loss]
     try:
-        checked = [runs.check(run, **{**options, "loss": loss}) for loss in losses]
+        checked = [runs.check(run, loss=loss, **options) for loss in losses]
     except runs.Wrong as wrong:
         raise click.UsageError(str(wrong)) from None
     outcomes = [_trained(run, options["optimizer"], *choice, seed=seed, device=device) for choice in checked]
@@ -432,9 +432,11 @@ def _draw(outcomes: list[Outcome], path: Path) -> None:
     from lossdemo.plot import draw_runs
 
     histories = {outcome.loss: outcome.history for outcome in outcomes}
-    lines = {outcome.loss: tuple(outcome.measures.values()) for outcome in outcomes if "slope" in outcome.measures}
-    data = {"x": outcomes[0].x, "y": outcomes[0].y, "lines": lines} if lines else {}
-    draw_runs(histories, path, **data)
+    if "slope" not in outcomes[0].measures:
+        draw_runs(histories, path)
+        return
+    lines = {outcome.loss: (outcome.measures["slope"], outcome.measures["intercept"]) for outcome in outcomes}
+    draw_runs(histories, path, outcomes[0].x, outcomes[0].y, lines)
 
 
 # --- verdicts ---

@@ -51,6 +51,8 @@ class Run:
         model: makes the model for inputs (n, features) and targets.
         lr: the learning rate of SGD, and that of the others.
         steps: how many suffice.
+        far: how many times as long steps must be for a data set whose targets are far from zero, where their length
+            does not grow with the error.
     """
 
     losses: Sequence[str]
@@ -58,6 +60,7 @@ class Run:
     model: Callable[[Tensor, Tensor], nn.Module]
     lr: tuple[float, float]
     steps: int
+    far: dict[str, float] = field(default_factory=dict)
 
 
 def _linear(x: Tensor, y: Tensor) -> nn.Module:
@@ -85,6 +88,7 @@ RUNS = {
         model=_linear,
         lr=(0.1, 0.1),
         steps=300,
+        far={"calls": 3.0, "diabetes": 10.0},
     ),
     "binary": Run(
         losses=("bce-with-logits", "bce", "mse-on-sigmoid"),
@@ -148,13 +152,18 @@ def check(
     _allowed("data", data_set, [*kind.data], f", the data of {run}")
     _allowed("loss", loss, kind.losses, f", the losses of {run}")
     _allowed("optimizer", optimizer, [*OPTIMIZERS])
-    lr = lr if lr is not None else kind.lr[optimizer not in ("sgd", "momentum")]
+    lr = lr if lr is not None else _default_lr(kind, data_set, loss, optimizer)
     steps = steps if steps is not None else kind.steps
     if not 0 < lr < float("inf"):
         raise Wrong(f"the learning rate is {lr:g}: give a number above 0")
     if steps < 1:
         raise Wrong(f"steps is {steps}: give 1 or more")
     return data_set, loss, lr, steps
+
+
+def _default_lr(kind: Run, data_set: str, loss: str, optimizer: str) -> float:
+    adaptive = optimizer not in ("sgd", "momentum")
+    return kind.lr[adaptive] * (kind.far.get(data_set, 1.0) if adaptive or loss != "mse" else 1.0)
 
 
 def perform(
