@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
@@ -16,7 +18,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from lossdemo.verify import prove
+from lossdemo.verify import plugin, prove
 from lossdemo.verify import verdicts as verdicts_module
 from lossdemo.verify.claims import BASES
 from lossdemo.verify.difference import diff
@@ -322,6 +324,14 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(
     assert not [line for line in result.outlines if "collected" in line]
 
 
+def test_a_worker_writes_no_file(tmp_path: Path) -> None:
+    """Only the controller has all reports: in a worker nothing is registered."""
+    options = SimpleNamespace(prove=False, replace=None, known=None, verdicts=tmp_path / "verdicts.json")
+    worker: Any = SimpleNamespace(option=options, workerinput={}, pluginmanager=pytest.PytestPluginManager())
+    plugin.pytest_configure(worker)
+    assert not worker.pluginmanager.has_plugin("lossdemo-recorder")
+
+
 @pytest.mark.parametrize("arguments", [["spec/losses.md::no-such-claim"], ["--collect-only"]], ids=" ".join)
 def test_a_run_of_nothing_leaves_the_file_alone(spec: pytest.Pytester, arguments: list[str]) -> None:
     """A mistyped id does not cost the verdicts of yesterday."""
@@ -527,7 +537,7 @@ def cells(*verdicts: Verdicts) -> dict[str, list[str]]:
 
 
 def test_claims_stand_in_the_books_order_and_settings_in_that_of_the_files() -> None:
-    """Rows are ordered by chapter and line as in the newest run, columns as the runs are given."""
+    """Rows are ordered by chapter and line, columns as the runs are given."""
     float64 = replace(B, dtype="float64", **FAILED)
     newest = run(C, RECORD, torch="2.14.0", date="2026-03-01T00:00:00Z")
     older = run(RECORD, B, float64, replace(C, claim="d", line=2))
@@ -540,6 +550,12 @@ def test_claims_stand_in_the_books_order_and_settings_in_that_of_the_files() -> 
         "a": ["passed", "passed", "no record"],
         "b": ["no record", "passed", "failed: expected '1.0', got '2.0'"],
     }
+
+
+def test_a_newer_run_of_one_chapter_does_not_turn_the_book_round() -> None:
+    """The order of the chapters is that of the run that has most of them."""
+    matrix = merge([run(RECORD, C), run(C, date="2026-03-01T00:00:00Z")])
+    assert list(matrix.chapters) == ["spec/one.md", "spec/two.md"]
 
 
 @pytest.mark.parametrize(
@@ -795,6 +811,7 @@ def test_what_changed_is_told_worst_first() -> None:
     )
     difference = diff(old, new)
     assert difference.worse
+    assert [change.new.claim for change in difference.changes] == list("dcbafe")
     assert difference.text() == (
         "old: torch 2.13.0, seed 0, threads 1, Python 3.11.7, Linux 6.1, x86_64 AVX2, 2026-01-02T03:04:05Z\n"
         "new: torch 2.14.0, seed 0, threads 1, proved, Python 3.11.7, Linux 6.1, x86_64 AVX2, 2026-01-02T03:04:05Z\n"

@@ -233,11 +233,17 @@ def merge(verdicts: Sequence[Verdicts]) -> Matrix:
         for column in {_column(run, record) for record in run.records}:
             sources[column].append(run)
     newest = {record.claim: record for run in runs for record in run.records}
-    chapters = list(dict.fromkeys(record.chapter for run in reversed(runs) for record in run.records))
+    chapters = _chapters(runs)
     order = sorted(newest.values(), key=lambda record: (chapters.index(record.chapter), record.line))
     rows = tuple(Row(record, tuple(column.get(record.claim) for column in cells.values())) for record in order)
     dates = tuple(of[-1].date for of in sources.values())
     return Matrix(tuple(cells), dates, rows, (*_doubled(sources), *_refused(runs, sources), *_rewritten(rows)))
+
+
+def _chapters(runs: list[Verdicts]) -> list[str]:
+    """The chapters in the book's order, as the run with most of them has it, of several the newest."""
+    orders = [list(dict.fromkeys(record.chapter for record in run.records)) for run in reversed(runs)]
+    return list(dict.fromkeys(chapter for order in sorted(orders, key=len, reverse=True) for chapter in order))
 
 
 def _column(run: Verdicts, record: Record) -> Column:
