@@ -236,7 +236,10 @@ def _run(
     for refusal in recorder.verdicts.refused:
         console.rule(Text(refusal.chapter), align="left")
         console.print(refusal.message, markup=False)
-    console.print(merge([recorder.verdicts]).summary())
+    matrix = merge([recorder.verdicts])
+    console.print(matrix.summary())
+    for note in matrix.notes:
+        console.print(note, markup=False)
     if recorder.verdicts.prove:
         killed = {mutant for record in recorder.verdicts.records for mutant in record.killed or ()}
         console.print(f"{len(killed)} mutants killed")
@@ -464,7 +467,10 @@ def report(files: tuple[Path, ...], form: str, output: Path | None) -> None:
 
     matrix = merge([_read(file) for file in files])
     if form == "table" and not output:
-        _console().print(matrix.table())
+        console = _console()
+        console.print(matrix.table())
+        for note in matrix.notes:
+            console.print(note, markup=False)
         return
     if form == "table":
         raise click.UsageError("--output takes --format markdown or html")

@@ -127,3 +127,48 @@ def test_the_readmes_replacement_is_real(tmp_path: Path) -> None:
     lines = shown(f"PYTHONPATH=. pytest spec/gradient.md spec/step.md -q --replace {replacement}")
     assert any("nan" in line for line in lines)
     assert set(lines) <= printed("spec/gradient.md", "spec/step.md", "--replace", replacement, path=tmp_path)
+
+
+COMMANDS = re.findall(r"^(`{3,4})console\n(\$ .*?)^\1$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+RECORDINGS = [recording for _, block in COMMANDS for recording in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+
+
+def alike(text: str) -> list[str]:
+    """Lines without what differs from machine to machine, and from edit to edit of the book."""
+    text = re.sub(r"torch [\d.]+(\+\w+)?", "torch", text)
+    text = re.sub(r", Python .*$|\d+ of \d+ claims$|^line \d+:$", "", text, flags=re.MULTILINE)
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def test_the_readmes_commands_print_what_it_shows(tmp_path: Path) -> None:
+    """Each recording of `lossdemo` is run, in the order of README.md; numbers of trainings agree to two percent."""
+    code = re.findall(r"^```python\n(import torch.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    (tmp_path / "mine.py").write_text(code[0])
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    commands = [
+        recording.partition("\n")[::2] for recording in RECORDINGS if "lossdemo " in recording.partition("\n")[0]
+    ]
+    run = set()
+    for line, expected in commands:
+        words = line.removeprefix("PYTHONPATH=. ").split()
+        done = subprocess.run(
+            [sys.executable, "-m", *words], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        shown, printed = alike(expected), alike(done.stdout + done.stderr)
+        run.add(words[1])
+        if words[1] == "list":
+            assert set(shown) <= set(printed)
+        elif words[1] == "train":
+            assert_nearly(shown, printed)
+        else:
+            assert shown == printed
+    assert run == {"list", "show", "verify", "prove", "train", "report", "diff"}
+
+
+def assert_nearly(shown: list[str], printed: list[str]) -> None:
+    """The same words, and numbers within two percent: the processor decides the last digits of a training."""
+    for one, other in zip(" ".join(shown).split(), " ".join(printed).split(), strict=True):
+        try:
+            assert float(other) == pytest.approx(float(one), rel=0.02)
+        except ValueError:
+            assert one == other
