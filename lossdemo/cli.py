@@ -135,7 +135,7 @@ def show(id: str, file: Path | None) -> None:
         console.print(Markdown(_legible(claim.text)))
     else:
         click.echo(_legible(claim.text).strip())
-    console.print(f"\nRun it: pytest spec/{claim.path.name}::{claim.id}")
+    console.print(f"\nRun it: pytest spec/{claim.path.name}::{claim.id}", soft_wrap=True)
     if file:
         for record in (record for record in _read(file).records if record.claim == claim.id):
             console.print(f"{record.device}, {record.dtype}: {record.outcome}{_killing(record)}")

@@ -42,7 +42,8 @@ def _cases() -> dict[str, Case]:
     other = random.normal(size=(6, 3))
     yes = np.array([[1, 0, 0], [0, 1, 1], [1, 1, 0], [0, 0, 0], [1, 0, 1], [0, 1, 0]]) * 1.0
     sign = np.array([1, -1, -1, 1, 1, -1]) * 1.0
-    labels = np.array([0, 2, 1, 1, 2, 0])
+    cosine_sign = np.array([-1, -1, -1, 1, 1, -1]) * 1.0  # the first is let go
+    labels = np.array([0, 2, 1, 1, 2, 2])  # unequally often, or zeros would be the best logits
     ignored = np.where(labels == 1, -100, labels)
     soft, softer = random.dirichlet(np.ones(3), size=(2, 6))
     images = random.normal(size=(2, 3, 4))  # (N, C, d)
@@ -107,6 +108,9 @@ def _cases() -> dict[str, Case]:
         ),
         "cross-entropy, probabilities": Case("cross_entropy", {"input": logits, "target": soft}),
         "cross-entropy, probabilities, one sample": Case("cross_entropy", {"input": logits[0], "target": soft[0]}),
+        "cross-entropy, probabilities, images": Case(
+            "cross_entropy", {"input": images, "target": closed_form.sigmoid(images[::-1])}, {"label_smoothing": 0.25}
+        ),
         "cross-entropy, probabilities, all": Case(
             "cross_entropy", {"input": logits, "target": soft}, {"weight": of_class, "label_smoothing": 0.25}
         ),
@@ -134,10 +138,11 @@ def _cases() -> dict[str, Case]:
         "hinge embedding, margin": Case(
             "hinge_embedding_loss", {"input": some, "target": 2 * yes - 1}, {"margin": 2.0}
         ),
-        "cosine embedding": Case("cosine_embedding_loss", pair | {"target": sign}),
-        "cosine embedding, margin": Case("cosine_embedding_loss", pair | {"target": sign}, {"margin": 0.25}),
+        "cosine embedding": Case("cosine_embedding_loss", pair | {"target": cosine_sign}),
+        "cosine embedding, margin": Case("cosine_embedding_loss", pair | {"target": cosine_sign}, {"margin": 0.25}),
         "multi margin": Case("multi_margin_loss", classes),
         "multi margin, p": Case("multi_margin_loss", classes, {"p": 2}),
+        "multi margin, all": Case("multi_margin_loss", classes, {"p": 2, "margin": 0.5, "weight": of_class}),
         "multi margin, margin": Case("multi_margin_loss", classes, {"margin": 0.5}),
         "multi margin, weight": Case("multi_margin_loss", classes, {"weight": of_class}),
         "multilabel margin": Case("multilabel_margin_loss", indices),
@@ -153,7 +158,9 @@ def _cases() -> dict[str, Case]:
             {"distance_function": (_squares, lambda a, b: (a - b).square().sum(-1)), "margin": 2.0, "swap": True},
         ),
         "ctc": Case("ctc_loss", ctc),
-        "ctc, targets in a row": Case("ctc_loss", ctc | {"targets": np.array([1, 2, 2, 3, 1])}),
+        "ctc, targets in a row": Case(
+            "ctc_loss", ctc | {"targets": np.array([1, 2, 3, 1, 2]), "target_lengths": np.array([2, 1, 2])}
+        ),
         "ctc, blank": Case("ctc_loss", ctc | {"targets": np.array([[1, 2, 2], [0, 1, 0], [2, 0, 0]])}, {"blank": 3}),
         "ctc, zero_infinity": Case("ctc_loss", ctc | {"input_lengths": np.array([3, 4, 3])}, {"zero_infinity": True}),
     }

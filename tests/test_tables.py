@@ -281,7 +281,10 @@ def test_minimisers_are_best(key: str, name: str) -> None:
         assert compute(left, row, values | {"c": found}) == pytest.approx(float(right), abs=1e-5)
         return
     best = np.asarray(compute(expression, row, values), dtype=float)
-    assert best.ndim < 2
+    wanted = (2,) if gaussian else () if y.ndim == 1 and y.dtype.kind == "f" else (shape[-1],)
+    assert best.shape == wanted
+    if case.loss in ("nll_loss", "kl_div", "cross_entropy"):
+        assert np.exp(best).sum() == pytest.approx(1)
     for place, step in product(np.ndindex(best.shape), (-0.1, -0.01, 0.01, 0.1)):
         other = best.copy()
         other[place] += step
@@ -339,7 +342,7 @@ def test_ranges_hold_and_are_tight(key: str) -> None:
     random = np.random.default_rng(0)
     found = []
     for case in (case for case in losses.CASES.values() if case.loss == loss and not case.arguments):
-        for scale in 3 * (1e-9, 0.1, 1.0, 10.0, 300.0):
+        for scale in 20 * (1e-9, 0.1, 1.0, 10.0, 300.0):
             inputs = dict(case.operands)
             if loss == "poisson_nll_loss":
                 inputs["target"] = scale * inputs["target"]
@@ -361,8 +364,8 @@ def test_ranges_hold_and_are_tight(key: str) -> None:
     values = np.concatenate(found)
     values = values[np.isfinite(values)]
     assert ((low - 1e-9 <= values) & (values <= high + 1e-9)).all()
-    assert values.min() < (-10 if low == -np.inf else low + 0.1)
-    assert values.max() > (10 if high == np.inf else 0.9 * high)
+    assert values.min() < (-10 if low == -np.inf else low + 0.02)
+    assert values.max() > (150 if high == np.inf else 0.97 * high)
 
 
 def shapes(name: str) -> tuple[losses.Case, dict[str, int]]:
