@@ -69,6 +69,7 @@ def main() -> None:
 def list_claims(words: tuple[str, ...], basis: str | None, chapter: str | None, as_json: bool) -> None:
     """List the claims whose title, text or id has all WORDS.
 
+    \b
     Example: lossdemo list huber outlier
     """
     entries = _entries()
@@ -117,14 +118,21 @@ def _likeness(wanted: str, claim: str) -> float:
     return sum(max(difflib.SequenceMatcher(None, word, other).ratio() for other in words) for word in wanted.split("-"))
 
 
+def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Chapters and ids for the shell."""
+    names = dict.fromkeys(name for entry in _entries() for name in (entry.chapter.removesuffix(".md"), entry.id))
+    return [name for name in names if name.startswith(incomplete)]
+
+
 @main.command()
-@click.argument("id")
+@click.argument("id", shell_complete=_complete)
 @click.option(
     "--verdicts", "file", type=click.Path(path_type=Path), help="A verdict file: outcome, and mutants killed."
 )
 def show(id: str, file: Path | None) -> None:
     """Show the claim with this ID, or with an unambiguous part of it.
 
+    \b
     Example: lossdemo show momentum-applies
     """
     claim = _find(id)
@@ -173,7 +181,7 @@ def _settings(command: Callable) -> Callable:
     """The options of `verify` and `prove`."""
     for option in reversed(
         [
-            click.argument("names", metavar="[ID or CHAPTER]...", nargs=-1),
+            click.argument("names", metavar="[ID or CHAPTER]...", nargs=-1, shell_complete=_complete),
             click.option("--device", multiple=True, type=click.Choice(["cpu", "cuda"]), help="Default: what is here."),
             click.option("--dtype", multiple=True, type=click.Choice(["float32", "float64"]), help="Default: float32."),
             click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
@@ -193,6 +201,7 @@ def _settings(command: Callable) -> Callable:
 def verify(names: tuple[str, ...], replace: tuple[str, ...], known: Path | None, **options: Any) -> None:
     """Run the claims of the whole book, or of some chapters, or some claims.
 
+    \b
     Example: lossdemo verify outliers momentum-applies
     """
     extra = [f"--replace={replacement}" for replacement in replace] + ([f"--known={known}"] if known else [])
@@ -204,6 +213,7 @@ def verify(names: tuple[str, ...], replace: tuple[str, ...], known: Path | None,
 def prove(names: tuple[str, ...], **options: Any) -> None:
     """Run each claim again under every wrong PyTorch that it could notice.
 
+    \b
     Example: lossdemo prove momentum-applies
     """
     sys.exit(_run(names, ["--prove"], **options))
@@ -307,9 +317,13 @@ def _progress(what: str) -> Iterator[Callable[..., None]]:
 @main.command()
 @click.argument("run", metavar="RUN")
 @click.option("--data", "data_set", help="synthetic (default), or calls, diabetes, breast-cancer, digits.")
-@click.option("--loss", help="Default: the usual one.")
+@click.option(
+    "--loss",
+    help="mse, mae, huber, smooth-l1; bce-with-logits, bce, mse-on-sigmoid; cross-entropy, multi-margin."
+    " The first of each is the default.",
+)
 @click.option("--compare", metavar="LOSS,LOSS,...", help="Train with each of these losses, and print one table.")
-@click.option("--optimizer", default="sgd", show_default=True)
+@click.option("--optimizer", default="sgd", show_default=True, help="sgd, momentum, adam, adamw, rmsprop or adagrad.")
 @click.option("--lr", type=float, help="Learning rate; the default suits the run and the optimizer.")
 @click.option("--steps", type=int, help="Default: enough for the run.")
 @click.option(
@@ -321,6 +335,7 @@ def _progress(what: str) -> Iterator[Callable[..., None]]:
 def train(run: str, loss: str | None, compare: str | None, plot: Path | None, as_json: bool, **options: Any) -> None:
     """Train RUN: linear-regression, binary or multiclass.
 
+    \b
     Example: lossdemo train linear-regression --data calls --compare mse,mae,huber
     """
     from lossdemo import runs
@@ -461,6 +476,7 @@ def _read(file: Path) -> Verdicts:
 def report(files: tuple[Path, ...], form: str, output: Path | None) -> None:
     """Merge verdict FILES into one matrix, claims by setting.
 
+    \b
     Example: lossdemo report cpu.json cuda.json --format html --output report.html
     """
     from lossdemo.verify.matrix import merge
@@ -487,6 +503,7 @@ def report(files: tuple[Path, ...], form: str, output: Path | None) -> None:
 def diff(old: Path, new: Path) -> None:
     """Say which claims changed from verdict file OLD to NEW; exit 1 if one that held no longer does.
 
+    \b
     Example: lossdemo diff torch-2.12.json torch-2.13.json
     """
     from lossdemo.verify.difference import diff as compare

@@ -1,6 +1,7 @@
 """The command line: what each command prints, refuses, and returns to the shell."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,6 +57,23 @@ def test_the_help_of_each_command_has_an_example_that_works(lossdemo: Callable[.
     words = help_text.split("Example: lossdemo ")[1].splitlines()[0].split()
     if command not in ("report", "diff", "verify", "prove"):  # these take files, or long; their tests are below
         assert lossdemo(*words).exit_code == 0
+
+
+def test_the_help_of_train_names_what_there_is(lossdemo: Callable[..., Result]) -> None:
+    """Every run, data set, loss and optimizer is in it."""
+    words = set(lossdemo("train", "--help").output.replace(",", " ").replace(".", " ").replace(";", " ").split())
+    data = {name for run in runs.RUNS.values() for name in run.data if name != "breast-cancer"}  # broken at its hyphen
+    assert {*runs.RUNS, *data, *runs.OPTIMIZERS} <= words
+    assert all(loss in "".join(lossdemo("train", "--help").output.split()) for loss in runs.LOSSES)
+
+
+def test_ids_and_chapters_are_completed() -> None:
+    """The shell is offered what begins with the word."""
+    environment = {"COMP_WORDS": "lossdemo verify equal-l", "COMP_CWORD": "2", "_LOSSDEMO_COMPLETE": "bash_complete"}
+    done = subprocess.run(
+        [sys.executable, "-m", "lossdemo"], env={**os.environ, **environment}, capture_output=True, text=True
+    )
+    assert done.stdout == "plain,equal-losses-can-pull-with-different-strength\n"
 
 
 # --- list and show ---

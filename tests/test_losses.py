@@ -41,8 +41,7 @@ def _cases() -> dict[str, Case]:
     logits = random.normal(size=(6, 3))
     other = random.normal(size=(6, 3))
     yes = np.array([[1, 0, 0], [0, 1, 1], [1, 1, 0], [0, 0, 0], [1, 0, 1], [0, 1, 0]]) * 1.0
-    sign = np.array([1, -1, -1, 1, 1, -1]) * 1.0
-    cosine_sign = np.array([-1, -1, -1, 1, 1, -1]) * 1.0  # the first is let go
+    sign = np.array([-1, -1, -1, 1, 1, -1]) * 1.0  # for pairs of which the first is let go
     labels = np.array([0, 2, 1, 1, 2, 2])  # unequally often, or zeros would be the best logits
     ignored = np.where(labels == 1, -100, labels)
     soft, softer = random.dirichlet(np.ones(3), size=(2, 6))
@@ -138,8 +137,8 @@ def _cases() -> dict[str, Case]:
         "hinge embedding, margin": Case(
             "hinge_embedding_loss", {"input": some, "target": 2 * yes - 1}, {"margin": 2.0}
         ),
-        "cosine embedding": Case("cosine_embedding_loss", pair | {"target": cosine_sign}),
-        "cosine embedding, margin": Case("cosine_embedding_loss", pair | {"target": cosine_sign}, {"margin": 0.25}),
+        "cosine embedding": Case("cosine_embedding_loss", pair | {"target": sign}),
+        "cosine embedding, margin": Case("cosine_embedding_loss", pair | {"target": sign}, {"margin": 0.25}),
         "multi margin": Case("multi_margin_loss", classes),
         "multi margin, p": Case("multi_margin_loss", classes, {"p": 2}),
         "multi margin, all": Case("multi_margin_loss", classes, {"p": 2, "margin": 0.5, "weight": of_class}),
