@@ -9,6 +9,7 @@ import contextlib
 import difflib
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -73,7 +74,7 @@ def list_claims(words: tuple[str, ...], basis: str | None, chapter: str | None, 
     Example: lossdemo list huber outlier
     """
     entries = _entries()
-    if chapter:
+    if chapter is not None:
         names = list(dict.fromkeys(entry.chapter.removesuffix(".md") for entry in entries))
         if chapter.removesuffix(".md") not in names:
             raise click.BadParameter(f"{chapter!r} is not one of {', '.join(names)}", param_hint="'--chapter'")
@@ -101,7 +102,9 @@ def _find(name: str) -> Claim:
     from lossdemo.verify.claims import Book, slug
 
     claims = {claim.id: claim for claim in Book(_book())}
-    wanted = slug(name.partition("::")[2].partition("[")[0] or name.rpartition("#")[2])
+    wanted = slug((name.partition("::")[2] or name.rpartition("#")[2]).partition("[")[0])
+    if not wanted:
+        raise click.UsageError(f"{name!r} names no claim: `lossdemo list WORDS` finds one")
     if wanted in claims:
         return claims[wanted]
     parts = [claim for claim in claims if wanted and wanted in claim]
@@ -160,9 +163,15 @@ def _legible(markdown: str) -> str:
     from pylatexenc.latex2text import LatexNodes2Text
 
     def text(match: re.Match) -> str:
-        fractions = re.sub(r"\\frac\{((?:[^{}]|\{[^{}]*\})*)\}\{((?:[^{}]|\{[^{}]*\})*)\}", r"(\1) / (\2)", match[1])
-        spaced = re.sub(r"\\(?:qquad|quad|,|;| )", " ", fractions)
-        return " ".join(LatexNodes2Text(math_mode="text").latex_to_text(f"${spaced.strip()}$").split())
+        latex = re.sub(r"\\frac\{((?:[^{}]|\{[^{}]*\})*)\}\{((?:[^{}]|\{[^{}]*\})*)\}", r"(\1) / (\2)", match[1])
+        latex = re.sub(
+            r"([_^])\{([^{}]+[^{}\w][^{}]*|\w\w+|[^{}]*\\[^{}]*)\}", r"\1(\2)", latex
+        )  # no script loses its end
+        latex = re.sub(r"\\(?:qquad|quad|,|;| )", " ", latex).replace(r"\|", "‖")
+        latex = re.sub(r"\\ne(?![a-z])", " ≠ ", latex)
+        plain = LatexNodes2Text(math_mode="text").latex_to_text(f"${latex.strip()}$")
+        plain = re.sub(r"([←⊙≈∥∑])", r" \1 ", plain)
+        return " ".join(re.sub(r" +([_^)])", r"\1", plain).split())
 
     parts = re.split(r"(^```.*?^```$)", markdown, flags=re.DOTALL | re.MULTILINE)
     for i, part in enumerate(parts):
@@ -184,7 +193,7 @@ def _settings(command: Callable) -> Callable:
             click.argument("names", metavar="[ID or CHAPTER]...", nargs=-1, shell_complete=_complete),
             click.option("--device", multiple=True, type=click.Choice(["cpu", "cuda"]), help="Default: what is here."),
             click.option("--dtype", multiple=True, type=click.Choice(["float32", "float64"]), help="Default: float32."),
-            click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+            click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True),
             click.option(
                 "--verdicts", "file", type=click.Path(path_type=Path), help="Write the verdicts to this file."
             ),
@@ -197,7 +206,11 @@ def _settings(command: Callable) -> Callable:
 @main.command()
 @_settings
 @click.option("--replace", multiple=True, metavar="TARGET=MODULE:NAME", help="Your function in place of torch's.")
-@click.option("--known", type=click.Path(exists=True, path_type=Path), help="With --replace: claims known to fail.")
+@click.option(
+    "--known",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --replace: claims known to fail.",
+)
 def verify(names: tuple[str, ...], replace: tuple[str, ...], known: Path | None, **options: Any) -> None:
     """Run the claims of the whole book, or of some chapters, or some claims.
 
@@ -224,7 +237,10 @@ def _run(
 ) -> int:
     """Run pytest underneath, with a progress bar, and print the table; the exit code."""
     chosen = _choose(names)
+    for name in device:
+        _check_device(name)
     import pytest
+    import torch  # here, or an interrupt while pytest's plugin imports it leaves half of it  # noqa: F401
     from rich.text import Text
 
     from lossdemo.verify.matrix import merge
@@ -237,7 +253,7 @@ def _run(
     with _progress("claims") as advance, contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         code = pytest.main(arguments, plugins=[recorder, _Selected(chosen, advance)])
     if recorder.verdicts is None:
-        raise click.UsageError(output.getvalue().strip())
+        raise click.UsageError(output.getvalue().strip().rpartition("ERROR: ")[2])
     console = _console()
     for record in recorder.verdicts.records:
         if record.outcome in ("failed", "vacuous"):
@@ -248,7 +264,13 @@ def _run(
         console.print(refusal.message, markup=False)
     matrix = merge([recorder.verdicts])
     console.print(matrix.summary())
-    for note in matrix.notes:
+    left_out = chosen - {record.claim for record in recorder.verdicts.records} if names else ()
+    stale = [line for line in output.getvalue().splitlines() if line.startswith("stale in --known")]
+    for note in (
+        *matrix.notes,
+        *stale,
+        *(f"not run, as it calls none of what is replaced: {name}" for name in left_out),
+    ):
         console.print(note, markup=False)
     if recorder.verdicts.prove:
         killed = {mutant for record in recorder.verdicts.records for mutant in record.killed or ()}
@@ -327,7 +349,11 @@ def _progress(what: str) -> Iterator[Callable[..., None]]:
 @click.option("--lr", type=float, help="Learning rate; the default suits the run and the optimizer.")
 @click.option("--steps", type=int, help="Default: enough for the run.")
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the data and the first parameters."
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Of the data and the first parameters.",
 )
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw it to this file, .svg or .png.")
@@ -340,13 +366,13 @@ def train(run: str, loss: str | None, compare: str | None, plot: Path | None, as
     """
     from lossdemo import runs
 
-    if compare and loss:
+    if compare is not None and loss is not None:
         raise click.UsageError("--loss and --compare: give one of them")
     device, seed = options.pop("device"), options.pop("seed")
     _check_device(device)
     if plot:
         _check_plot(plot)
-    losses = dict.fromkeys(compare.split(",")) if compare else [loss]
+    losses = [loss] if compare is None else dict.fromkeys(name.strip() for name in compare.split(","))
     try:
         checked = [runs.check(run, loss=loss, **options) for loss in losses]
     except runs.Wrong as wrong:
@@ -402,6 +428,8 @@ def _check_plot(path: Path) -> None:
         raise click.UsageError(f"--plot cannot draw {path.name}: end its name in {' or '.join(METADATA)}")
     if not path.resolve().parent.is_dir():
         raise click.UsageError(f"--plot {path}: make the directory {path.resolve().parent} first")
+    if path.is_dir() or not os.access(path.resolve().parent, os.W_OK):
+        raise click.UsageError(f"--plot {path}: no file can be written there")
 
 
 def _print_training(outcomes: list[Outcome]) -> None:
@@ -491,10 +519,13 @@ def report(files: tuple[Path, ...], form: str, output: Path | None) -> None:
     if form == "table":
         raise click.UsageError("--output takes --format markdown or html")
     text = matrix.markdown() if form == "markdown" else matrix.html()
-    if output:
-        output.write_text(text, encoding="utf-8")
-    else:
+    if not output:
         click.echo(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"--output {output}: {error.strerror}") from None
 
 
 @main.command()
@@ -508,6 +539,9 @@ def diff(old: Path, new: Path) -> None:
     """
     from lossdemo.verify.difference import diff as compare
 
-    difference = compare(_read(old), _read(new))
+    before, after = _read(old), _read(new)
+    if not {(r.claim, r.setting) for r in before.records} & {(r.claim, r.setting) for r in after.records}:
+        raise click.UsageError(f"nothing can be compared: {old} and {new} have no claim in the same setting")
+    difference = compare(before, after)
     click.echo(difference.text())
     sys.exit(FAILED if difference.worse else HELD)

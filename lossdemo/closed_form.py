@@ -123,7 +123,8 @@ def binary_cross_entropy(
     with np.errstate(divide="ignore"):
         yes, no = np.maximum(np.log(p), -100), np.maximum(np.log(1 - p), -100)
         slope = w * (p - y) / np.maximum(p * (1 - p), 1e-12)
-    return _result(-w * (y * yes + (1 - y) * no), reduction, input=slope, target=-w * (yes - no))
+        toward = w * (np.log(1 - p) - np.log(p))  # is not cut off
+    return _result(-w * (y * yes + (1 - y) * no), reduction, input=slope, target=toward)
 
 
 def binary_cross_entropy_with_logits(
@@ -324,24 +325,28 @@ def margin_ranking_loss(
 
 
 def hinge_embedding_loss(input: ArrayLike, target: ArrayLike, margin: float = 1.0, reduction: str = "mean") -> Result:
-    """x for y = 1 and max(0, margin - x) for y = -1, elementwise. On the hinge itself it still pulls.
+    """x for y = 1, max(0, margin - x) for y = -1, for other labels both. On the hinge it still pulls.
 
     Source: Hadsell, Chopra and LeCun, Dimensionality Reduction by Learning an Invariant Mapping, CVPR 2006.
     """
     x, y = np.broadcast_arrays(_float(input), _float(target))
-    losses = np.where(y == 1, x, np.maximum(margin - x, 0))
-    return _result(losses, reduction, input=np.where(y == 1, 1.0, -1.0 * (margin - x >= 0)))
+    alike, apart = y != -1, y != 1
+    losses = alike * x + apart * np.maximum(margin - x, 0)
+    return _result(losses, reduction, input=1.0 * alike - apart * (margin - x >= 0))
 
 
 def cosine_embedding_loss(
     input1: ArrayLike, input2: ArrayLike, target: ArrayLike, margin: float = 0.0, reduction: str = "mean"
 ) -> Result:
-    """1 - cos for y = 1 and max(0, cos - margin) for y = -1, for the rows of two (N, D) and y (N,)."""
+    """1 - cos for y = 1 and max(0, cos - margin) for y = -1, for the rows of two (N, D) and y (N,).
+
+    On the margin itself it still pulls. Another label than these costs nothing.
+    """
     a, b, y = _float(input1), _float(input2), _float(target)
     lengths = np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1)
     cosine = (a * b).sum(-1) / (lengths[0] * lengths[1])
-    losses = np.where(y == 1, 1 - cosine, np.maximum(cosine - margin, 0))
-    slope = np.where(y == 1, -1.0, 1.0 * (cosine > margin))[..., None]
+    losses = np.where(y == 1, 1 - cosine, np.where(y == -1, np.maximum(cosine - margin, 0), 0))
+    slope = np.where(y == 1, -1.0, (y == -1) * (cosine >= margin))[..., None]
     unit_a, unit_b = a / lengths[0][..., None], b / lengths[1][..., None]
     return _result(
         losses,
@@ -418,7 +423,7 @@ def triplet_margin_with_distance_loss(
     other, other_p, other_n = distance_function(p, n)
     swapped = (other < far)[..., None] & swap
     short = near - np.where(swapped[..., 0], other, far) + margin
-    pulls = 1.0 * (short > 0)[..., None]
+    pulls = 1.0 * (short >= 0)[..., None]
     return _result(
         np.maximum(short, 0),
         reduction,

@@ -147,15 +147,15 @@ def check(
     """
     _allowed("run", run, [*RUNS])
     kind = RUNS[run]
-    data_set = data_set or next(iter(kind.data))
-    loss = loss or kind.losses[0]
+    data_set = next(iter(kind.data)) if data_set is None else data_set
+    loss = kind.losses[0] if loss is None else loss
     _allowed("data", data_set, [*kind.data], f", the data of {run}")
     _allowed("loss", loss, kind.losses, f", the losses of {run}")
     _allowed("optimizer", optimizer, [*OPTIMIZERS])
     lr = lr if lr is not None else _default_lr(kind, data_set, loss, optimizer)
     steps = steps if steps is not None else kind.steps
-    if not 0 < lr < float("inf"):
-        raise Wrong(f"the learning rate is {lr:g}: give a number above 0")
+    if not 0 < lr < 1e6:
+        raise Wrong(f"the learning rate is {lr:g}: give a number above 0 and below a million")
     if steps < 1:
         raise Wrong(f"steps is {steps}: give 1 or more")
     return data_set, loss, lr, steps
@@ -198,6 +198,9 @@ def perform(
         criterion = LOSSES[loss]()
         record = ["parameters", "gradients"]
         history = train.fit(model, criterion, made, x[kept], y[kept], steps, record=record, callback=callback)
+        if not all(bool(path[-1].isfinite().all()) for path in history.parameters.values()):
+            history.loss.append(float("inf"))
+            raise train.Diverged(steps, history)
         outcome = Outcome(loss, history, model, raw, y)
         with torch.no_grad():
             if run == "linear-regression":

@@ -127,6 +127,8 @@ def test_show_makes_mathematics_legible(lossdemo: Callable[..., Result]) -> None
     """Formulas are Unicode text, links within the book their words; code is as it stands."""
     output = lossdemo("show", "mse-is-the-average").output
     assert "L = (1) / (N) ∑_i (ŷ_i - y_i)^2" in output
+    assert "L = (1) / (C) ∑_(i ≠ y) max(0, m - x_y + x_i)^p" in lossdemo("show", "divides-the-violations").output
+    assert "‖g‖^2" in lossdemo("show", "a-small-step-lowers").output
     assert ">>> prediction = torch.tensor([[1., 2.], [3., 4.]], requires_grad=True)    # (2, 2)\n" in output
     for claim in CLAIMS:
         assert not [
@@ -192,6 +194,9 @@ def test_verify_with_a_wrong_function_fails_and_says_where(tmp_path: Path, monke
     assert "1.0 -2.0" in done.stdout
     (tmp_path / "known").write_text("equal-losses-can-pull-with-different-strength the half is meant\n")
     assert run("verify", "equal-losses", *replaced, "--known", tmp_path / "known").returncode == 0
+    (tmp_path / "known").write_text("adams-first-step-is-the-learning-rate-times-the-sign is no longer so\n")
+    done = run("verify", "equal-losses", "a-sigmoid-keeps", *replaced, "--known", tmp_path / "known")
+    assert "not run, as it calls none of what is replaced: a-sigmoid-keeps-every-output" in done.stdout
 
 
 def test_prove_shows_what_a_claim_kills(tmp_path: Path) -> None:
@@ -209,6 +214,9 @@ def test_prove_shows_what_a_claim_kills(tmp_path: Path) -> None:
         (["verify", "nowhere"], "no claim has 'nowhere' in its id; nearest:"),
         (["verify", "equal-losses", "--verdicts", "nowhere/at/all.json"], "make the directory"),
         (["verify", "equal-losses", "--replace", "torch.nowhere=mine:halved"], "there is no function torch.nowhere"),
+        (["verify", "equal-losses", "--device", "cuda"], "torch finds no CUDA device"),
+        (["verify", "equal-losses", "--seed", str(2**64)], "is not in the range"),
+        (["verify", ""], "'' names no claim"),
         (["verify", "--dtype", "float16"], "'float16' is not one of 'float32', 'float64'"),
     ],
 )
@@ -255,10 +263,12 @@ def test_train_draws(lossdemo: Callable[..., Result], tmp_path: Path, suffix: st
     [
         (["multiclass", "--data", "digits", "--loss", "mse"], "loss 'mse' is not one of cross-entropy, multi-margin"),
         (["linear-regression", "--optimizer", "lion"], "optimizer 'lion' is not one of sgd, momentum, adam"),
-        (["linear-regression", "--lr", "-1"], "the learning rate is -1: give a number above 0"),
+        (["linear-regression", "--lr", "-1"], "the learning rate is -1: give a number above 0 and below a million"),
         (["regression"], "run 'regression' is not one of linear-regression, binary, multiclass"),
         (["binary", "--plot", "loss.jpg"], "cannot draw loss.jpg: end its name in .svg or .png"),
         (["binary", "--plot", "no/where.svg"], "make the directory"),
+        (["binary", "--compare", ""], "loss '' is not one of bce-with-logits"),
+        (["binary", "--lr", "1e39"], "the learning rate is 1e+39"),
         (["binary", "--loss", "bce", "--compare", "bce"], "--loss and --compare: give one of them"),
     ],
 )
@@ -308,9 +318,12 @@ def test_report_and_diff_read_what_verify_writes(lossdemo: Callable[..., Result]
     assert lossdemo("report", old, new, "--format", "html", "--output", page).exit_code == 0
     assert "<html" in page.read_text()
     assert lossdemo("diff", old, old).exit_code == 0
+    data["records"] = []
+    (tmp_path / "none.json").write_text(json.dumps(data))
+    assert lossdemo("diff", old, tmp_path / "none.json").exit_code == 2
     worse = lossdemo("diff", old, new)
     assert worse.exit_code == 1
-    assert data["records"][0]["title"] in worse.output or data["records"][0]["claim"] in worse.output
+    assert "no longer passes" in worse.output
 
 
 def test_files_that_are_no_verdicts_are_refused(lossdemo: Callable[..., Result], tmp_path: Path) -> None:

@@ -75,8 +75,8 @@ def test_a_seed_fixes_the_run_and_leaves_torchs_generator_alone() -> None:
         ({"run": "multiclass", "data_set": "calls"}, "data 'calls' is not one of synthetic, digits, the data of mul"),
         ({"run": "multiclass", "loss": "mse"}, "loss 'mse' is not one of cross-entropy, multi-margin, the losses of m"),
         ({"run": "binary", "optimizer": "lion"}, "optimizer 'lion' is not one of sgd, momentum, adam, adamw"),
-        ({"run": "binary", "lr": -1.0}, "the learning rate is -1: give a number above 0"),
-        ({"run": "binary", "lr": float("nan")}, "the learning rate is nan: give a number above 0"),
+        ({"run": "binary", "lr": -1.0}, "the learning rate is -1: give a number above 0 and below a million"),
+        ({"run": "binary", "lr": float("nan")}, "the learning rate is nan: give a number above 0 and below a million"),
         ({"run": "binary", "steps": 0}, "steps is 0: give 1 or more"),
     ],
 )

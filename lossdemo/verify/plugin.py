@@ -40,8 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("float32", "float64"),
         help="run with this default dtype (default: float32 for the book, both for tests)",
     )
-    group.addoption("--seed", type=_at_least(0), default=0, help="seed every generator before each claim (default: 0)")
-    group.addoption("--threads", type=_at_least(1), default=1, help="run each claim on this many threads (default: 1)")
+    group.addoption(
+        "--seed", type=_whole(0, 2**32 - 1), default=0, help="seed every generator before each claim (default: 0)"
+    )
+    group.addoption(
+        "--threads", type=_whole(1, 1024), default=1, help="run each claim on this many threads (default: 1)"
+    )
 
     group.addoption("--prove", action="store_true", help="run each claim again under wrong PyTorches: which notice?")
     group.addoption(
@@ -102,10 +106,10 @@ def _writable(path: Path) -> Path:
     return path
 
 
-def _at_least(least: int) -> Callable[[str], int]:
+def _whole(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
         return int(text)
 
     return parse
