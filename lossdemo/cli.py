@@ -139,17 +139,32 @@ def show(id: str, file: Path | None) -> None:
     Example: lossdemo show momentum-applies
     """
     claim = _find(id)
+    records = [record for record in _read(file).records if record.claim == claim.id] if file else []
     console = _console()
     if console.is_terminal:
-        from rich.markdown import Markdown
-
-        console.print(Markdown(_legible(claim.text)))
+        _render(console, _legible(claim.text))
     else:
         click.echo(_legible(claim.text).strip())
     console.print(f"\nRun it: pytest spec/{claim.path.name}::{claim.id}", soft_wrap=True)
-    if file:
-        for record in (record for record in _read(file).records if record.claim == claim.id):
-            console.print(f"{record.device}, {record.dtype}: {record.outcome}{_killing(record)}")
+    for record in records:
+        console.print(f"{record.device}, {record.dtype}: {record.outcome}{_killing(record)}")
+    if file and not records:
+        click.echo(f"{file} has no verdict on it")
+
+
+def _render(console: Console, text: str) -> None:
+    """Prose as wide as the terminal; code as it stands, since a wrapped line is no longer the example."""
+    import re
+
+    from rich.markdown import Markdown
+    from rich.text import Text
+
+    for part in re.split(r"(^```.*?^```$)", text, flags=re.DOTALL | re.MULTILINE):
+        if part.startswith("```"):
+            code = "\n".join(f"  {line}" for line in part.splitlines()[1:-1])
+            console.print(Text(f"{code}\n", style="cyan"), soft_wrap=True)
+        elif part.strip():
+            console.print(Markdown(part), "")
 
 
 def _killing(record: Record) -> str:
@@ -265,10 +280,12 @@ def _run(
     matrix = merge([recorder.verdicts])
     console.print(matrix.summary())
     left_out = chosen - {record.claim for record in recorder.verdicts.records} if names else ()
-    stale = [line for line in output.getvalue().splitlines() if line.startswith("stale in --known")]
+    warnings = [
+        line for line in output.getvalue().splitlines() if line.startswith(("stale in --known", "the verdicts could"))
+    ]
     for note in (
         *matrix.notes,
-        *stale,
+        *warnings,
         *(f"not run, as it calls none of what is replaced: {name}" for name in left_out),
     ):
         console.print(note, markup=False)

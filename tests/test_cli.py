@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from lossdemo import cli, runs
 from lossdemo.verify.claims import Book, index
@@ -147,6 +148,22 @@ def test_a_mistyped_or_ambiguous_id_gets_the_nearest_ones(
     result = lossdemo("show", name)
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_in_a_terminal_prose_is_wrapped_and_code_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrapped line of code would be another example, and could not be pasted."""
+    cli._render(
+        Console(width=40, force_terminal=True, color_system=None), cli._legible(cli._find("counts-squared").text)
+    )
+    lines = capsys.readouterr().out.splitlines()
+    code = "  ...     print([loss(torch.tensor([1., 1., 1., error]), torch.zeros(4)).item() for error in (10., 100.)])"
+    assert code in lines
+    assert max(len(line) for line in lines if "print(" not in line) <= 45
+
+
+def test_show_says_where_a_file_has_no_verdict(lossdemo: Callable[..., Result], tmp_path: Path) -> None:
+    """And refuses a file that is none before it prints anything."""
+    assert lossdemo("show", "equal-losses", "--verdicts", tmp_path / "nowhere").exit_code == 2
 
 
 def test_without_the_book_it_says_what_to_do(

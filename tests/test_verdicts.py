@@ -324,6 +324,18 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(
     assert not [line for line in result.outlines if "collected" in line]
 
 
+def test_a_file_that_fails_at_the_end_is_said(spec: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk, say: the run is not lost in a traceback, and does not pass for one that has its file."""
+
+    def full(verdicts: Verdicts, path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Verdicts, "write", full)
+    result = spec.runpytest_inprocess("--device", "cpu", "--verdicts", "verdicts.json", "-k", "squares")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["the verdicts could not be written: * No space left on device"])
+
+
 def test_a_worker_writes_no_file(tmp_path: Path) -> None:
     """Only the controller has all reports: in a worker nothing is registered."""
     options = SimpleNamespace(prove=False, replace=None, known=None, verdicts=tmp_path / "verdicts.json")

@@ -31,6 +31,7 @@ class Recorder:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self.verdicts: Verdicts | None = None
+        self.unwritten = ""
         self._selected: set[str] = set()
         self._reports: dict[str, list[pytest.TestReport]] = defaultdict(list)
         self._refused: dict[str, str] = {}
@@ -59,11 +60,17 @@ class Recorder:
             return
         self.verdicts = self._made(session.config)
         if self.path:
-            self.verdicts.write(self.path)
+            try:
+                self.verdicts.write(self.path)
+            except OSError as error:
+                self.unwritten = f"the verdicts could not be written: {error}"
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say where they are."""
-        if self.path and self.verdicts:
+        if self.unwritten:
+            terminalreporter.write_line(self.unwritten, red=True)
+        elif self.path and self.verdicts:
             terminalreporter.write_line(f"{len(self.verdicts.records)} verdicts are in {self.path}")
 
     def _made(self, config: pytest.Config) -> Verdicts:

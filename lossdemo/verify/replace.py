@@ -113,8 +113,12 @@ def _read_known(path: Path) -> dict[str, str]:
     """Reasons by claim id: one id a line, a blank, and the reason; `#` begins a comment."""
     if not path.is_file():
         raise pytest.UsageError(f"--known {path}: there is no such file")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise pytest.UsageError(f"--known {path} is not UTF-8 ({error.reason} at byte {error.start})") from None
     known = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text.splitlines(), 1):
         claim, _, reason = line.strip().partition(" ")
         if claim and not claim.startswith("#"):
             if not reason.strip():
