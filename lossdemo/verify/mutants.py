@@ -1543,7 +1543,7 @@ def _ctc(
 
 
 def _by_recursion(original: Function, *, best: bool = False, skip: bool = False) -> Function:
-    """CTC with the losses of `_ctc`, where the original takes the call and its input is a batch."""
+    """CTC with the losses of `_ctc`, where the original takes the call, of a batch, and every label is a class."""
     signature = inspect.signature(original)
 
     def call(*args: Any, **kwargs: Any) -> Tensor:
@@ -1551,7 +1551,7 @@ def _by_recursion(original: Function, *, best: bool = False, skip: bool = False)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         log_probs, targets, frames, lengths, blank, reduction, zero_infinity = bound.arguments.values()
-        if log_probs.ndim < 3:
+        if log_probs.ndim < 3 or ((targets < 0) | (targets >= log_probs.shape[-1])).any():
             return result
         losses = _ctc(log_probs, targets, frames, lengths, blank, best, skip)
         if zero_infinity:
@@ -1599,6 +1599,19 @@ def ctc_takes_the_batch_first(original):
         return log_probs.transpose(0, 1) if square else log_probs
 
     return _using(original, log_probs=transposed)
+
+
+@mutant(
+    "torch.nn.functional.ctc_loss",
+    when=lambda call: bool(((call["targets"] < 0) | (call["targets"] >= call["log_probs"].shape[-1])).any()),
+)
+def ctc_clamps_labels(original):
+    """A label that is no class taken for the nearest class, so that no other sample's score is read."""
+
+    def call(log_probs, targets, *args, **kwargs):
+        return original(log_probs, targets.clamp(0, log_probs.shape[-1] - 1), *args, **kwargs)
+
+    return call
 
 
 @mutant("torch.nn.functional.ctc_loss", when=other_than(zero_infinity=False))
