@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from lossdemo.verify.evaluator import Setting
+    from lossdemo.verify.run import Setting
 
 pytest_plugins = ["lossdemo.verify.plugin", "pytester"]
 
@@ -25,7 +25,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def setting(request: pytest.FixtureRequest) -> Generator[Setting]:
     """Torch as a claim would find it in this setting: default device and dtype, seed, warnings as errors."""
-    from lossdemo.verify.evaluator import torch_as  # here: it imports torch, and a run of the book may not need it
+    from lossdemo.verify.run import torch_as  # here: it imports torch, and a run of the book may not need it
 
     with torch_as(request.param):
         yield request.param

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lossdemo.verify.claims import Book, Claim, Page, read_page
-from lossdemo.verify.mutants import MUTANTS
+from lossdemo.verify.mutant import MUTANTS
 
 ROOT = Path(__file__).parent.parent
 BOOK = Book(ROOT / "spec")

@@ -8,7 +8,7 @@ import torch
 from sklearn import datasets
 
 from lossdemo import data
-from lossdemo.verify.evaluator import Setting, torch_as
+from lossdemo.verify.run import Setting, torch_as
 
 SETS = {
     "line": (data.line, (100, 1), (100, 1)),

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lossdemo import closed_form, data
-from lossdemo.verify.evaluator import Setting
+from lossdemo.verify.run import Setting
 
 Arrays = dict[str, Any]
 

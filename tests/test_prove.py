@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from lossdemo.verify import mutants, prove
 from lossdemo.verify.claims import Book, Claim
-from lossdemo.verify.evaluator import Setting
-from lossdemo.verify.mutants import MUTANTS, Mutant
+from lossdemo.verify.mutant import MUTANTS, Mutant
 from lossdemo.verify.patch import NoSuchTarget, locate, replaced, watched
+from lossdemo.verify.run import Setting
 
 MSE = "torch.nn.functional.mse_loss"
 CHAPTER = """\

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lossdemo import closed_form, data, runs
-from lossdemo.verify.evaluator import Setting, torch_as
+from lossdemo.verify.run import Setting, torch_as
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lossdemo import closed_form, data, train
-from lossdemo.verify.evaluator import Setting
+from lossdemo.verify.run import Setting
 
 
 def scalar(start: float) -> nn.Module:

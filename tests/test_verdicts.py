@@ -23,7 +23,7 @@ from lossdemo.verify import verdicts as verdicts_module
 from lossdemo.verify.claims import BASES
 from lossdemo.verify.difference import diff
 from lossdemo.verify.matrix import Tally, merge
-from lossdemo.verify.mutants import Mutant
+from lossdemo.verify.mutant import Mutant
 from lossdemo.verify.verdicts import OUTCOMES, NotVerdicts, Record, Refusal, Verdicts, checksum
 
 ROOT = Path(__file__).parent.parent

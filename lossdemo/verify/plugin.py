@@ -17,7 +17,7 @@ from lossdemo.verify.claims import Book, Claim, Refused, is_page
 
 if TYPE_CHECKING:
     # Torch comes with it, and takes a second: only what runs claims imports it.
-    from lossdemo.verify.evaluator import Failure, Setting
+    from lossdemo.verify.run import Failure, Setting
 
     Verify = Callable[[Claim, Setting], Failure | None]
 
@@ -84,7 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _verify(config: pytest.Config) -> Verify:
-    from lossdemo.verify.evaluator import run
+    from lossdemo.verify.run import run
 
     plugin = config.pluginmanager.get_plugin("lossdemo-verify")
     return plugin.verify if plugin else run
@@ -200,7 +200,7 @@ def settings(config: pytest.Config, dtypes: Sequence[str] = ("float32",)) -> lis
     """Every device with every dtype that the command line asks for, by default the devices here and `dtypes`."""
     import torch
 
-    from lossdemo.verify.evaluator import Setting
+    from lossdemo.verify.run import Setting
 
     return [
         Setting(device, getattr(torch, dtype), config.option.seed, config.option.threads)

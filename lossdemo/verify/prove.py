@@ -1,5 +1,7 @@
 """`pytest --prove`: each claim again under every wrong PyTorch that breaks a function it calls."""
 
+import importlib
+import pkgutil
 from collections import Counter, defaultdict
 from collections.abc import Generator
 from functools import wraps
@@ -8,10 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from lossdemo.verify.claims import Book, Claim
-from lossdemo.verify.evaluator import Failure, Setting, run
-from lossdemo.verify.mutants import MUTANTS, Make, Mutant, RefusedOnPurpose, arguments
+from lossdemo.verify.mutant import MUTANTS, Make, Mutant, RefusedOnPurpose, arguments
 from lossdemo.verify.patch import Function, NoSuchTarget, locate, replaced, watched
 from lossdemo.verify.plugin import BOOK, is_claim
+from lossdemo.verify.run import Failure, Setting, run
 
 
 class Proof(NamedTuple):
@@ -33,6 +35,8 @@ class Proof(NamedTuple):
 
 def available() -> list[Mutant]:
     """The mutants whose target this torch has."""
+    for name in pkgutil.iter_modules(importlib.import_module("lossdemo.mutants").__path__, "lossdemo.mutants."):
+        importlib.import_module(name.name)
 
     def exists(target: str) -> bool:
         try:

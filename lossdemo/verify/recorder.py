@@ -18,7 +18,7 @@ from lossdemo.verify.claims import BASES, Book, Claim, Page
 from lossdemo.verify.verdicts import DATE, Outcome, Record, Refusal, Verdicts, checksum, printable
 
 if TYPE_CHECKING:
-    from lossdemo.verify.evaluator import Setting  # torch comes with it
+    from lossdemo.verify.run import Setting  # torch comes with it
 
 
 class Recorder:

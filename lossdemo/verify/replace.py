@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from lossdemo.verify.claims import Book, Claim
-from lossdemo.verify.evaluator import Failure, Setting, run
 from lossdemo.verify.patch import Function, NoSuchTarget, locate, replaced, watched
 from lossdemo.verify.plugin import BOOK, is_claim
+from lossdemo.verify.run import Failure, Setting, run
 
 
 class Replacer:

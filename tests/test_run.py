@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lossdemo.verify.claims import Book
-from lossdemo.verify.evaluator import Failure, Setting, run, torch_as
+from lossdemo.verify.run import Failure, Setting, run, torch_as
 
 
 def claims(directory: Path, *sections: str, preamble: str = "") -> list:

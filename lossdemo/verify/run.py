@@ -14,7 +14,7 @@ import torch
 from torch import _tensor_str
 
 from lossdemo.verify.claims import Claim
-from lossdemo.verify.numbers import OutputChecker, mismatch
+from lossdemo.verify.compare import OutputChecker, mismatch
 
 
 class Setting(NamedTuple):

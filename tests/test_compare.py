@@ -4,7 +4,7 @@ import doctest
 
 import pytest
 
-from lossdemo.verify.numbers import OutputChecker, mismatch
+from lossdemo.verify.compare import OutputChecker, mismatch
 
 ACCEPTED = [
     ("True", "True"),

@@ -1,0 +1,1 @@
+"""The wrong PyTorches of the book, by family."""

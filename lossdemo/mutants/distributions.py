@@ -1,0 +1,176 @@
+"""Wrong losses between distributions."""
+
+import torch
+from torch import Tensor
+
+from lossdemo.verify.mutant import MEAN_IS_SUM, mutant, other_than, reduced, swap, then, using
+
+
+@mutant("torch.nn.functional.kl_div")
+def kl_div_swaps_its_arguments(original):
+    """KL(input, target) instead of KL(target, input)."""
+
+    def call(input, target, *args, log_target=False, **kwargs):
+        target = target if log_target else target.log()
+        return original(target, input, *args, log_target=True, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.kl_div")
+def kl_div_takes_probabilities(original):
+    """Probabilities where log-probabilities are wanted."""
+    return using(original, input=lambda p: p.abs().clamp(min=1e-12).log())
+
+
+@mutant("torch.nn.functional.kl_div", when=other_than(log_target=False))
+def kl_div_ignores_log_target(original):
+    """Log-probabilities of the target taken for probabilities."""
+    return using(original, log_target=False)
+
+
+@mutant("torch.nn.functional.kl_div")
+def kl_div_mean_is_batchmean(original):
+    """The mean that mathematics means."""
+    return using(original, reduction=swap({"mean": "batchmean"}))
+
+
+@mutant("torch.nn.functional.kl_div")
+def kl_div_batchmean_is_mean(original):
+    """batchmean divided by all elements."""
+
+    def call(input, *args, reduction="mean", **kwargs):
+        loss = original(input, *args, reduction=reduction, **kwargs)
+        return loss * len(input) / input.numel() if reduction == "batchmean" else loss
+
+    return call
+
+
+@mutant(
+    "torch.nn.functional.kl_div",
+    when=lambda call: call["reduction"] == "batchmean" and call["input"].ndim == 1,
+)
+def kl_div_knows_when_there_is_no_batch(original):
+    """The divergence of a single distribution, as the name promises."""
+    return using(original, reduction=swap({"batchmean": "sum"}))
+
+
+@mutant("torch.nn.functional.kl_div")
+def kl_div_forgets_the_entropy(original):
+    """Cross-entropy taken for the divergence: the gradient is the same."""
+
+    def call(input, target, *_, reduction="mean", log_target=False, **__):
+        losses = -(target.exp() if log_target else target) * input
+        return losses.sum() / len(input) if reduction == "batchmean" else reduced(losses, reduction)
+
+    return call
+
+
+@mutant("torch.nn.functional.poisson_nll_loss", when=other_than(log_input=True))
+def poisson_ignores_log_input(original):
+    """The rate taken for its logarithm."""
+    return using(original, log_input=True)
+
+
+@mutant("torch.nn.functional.poisson_nll_loss", when=other_than(full=False))
+def poisson_ignores_full(original):
+    """Stirling's term forgotten."""
+    return using(original, full=False)
+
+
+@mutant("torch.nn.functional.poisson_nll_loss", when=other_than(eps=1e-8))
+def poisson_ignores_eps(original):
+    """The logarithm of zero."""
+    return using(original, eps=1e-8)
+
+
+@mutant("torch.nn.functional.poisson_nll_loss", when=other_than(full=False))
+def poisson_adds_the_exact_factorial(original):
+    """log y! itself in place of Stirling's approximation."""
+
+    def call(input, target, log_input=True, full=False, *_, eps=1e-8, reduction="mean", **__):
+        losses = original(input, target, log_input, eps=eps, reduction="none")
+        return reduced(losses + torch.lgamma(target + 1) if full else losses, reduction)
+
+    return call
+
+
+@mutant("torch.nn.functional.poisson_nll_loss")
+def poisson_sums(original):
+    """The mean forgotten."""
+    return using(original, reduction=MEAN_IS_SUM)
+
+
+@mutant("torch.nn.functional.gaussian_nll_loss")
+def gaussian_takes_the_deviation(original):
+    """The standard deviation taken for the variance."""
+    return using(original, var=lambda var: var**2 if isinstance(var, Tensor) else var)
+
+
+@mutant("torch.nn.functional.gaussian_nll_loss", when=other_than(full=False))
+def gaussian_ignores_full(original):
+    """The constant left out."""
+    return using(original, full=False)
+
+
+@mutant("torch.nn.functional.gaussian_nll_loss", when=other_than(eps=1e-6))
+def gaussian_ignores_eps(original):
+    """The variance not kept from zero as asked."""
+    return using(original, eps=1e-6)
+
+
+@mutant("torch.nn.functional.gaussian_nll_loss")
+def gaussian_adds_eps(original):
+    """As the documentation of the function has it."""
+
+    def call(input, target, var, full=False, eps=1e-6, reduction="mean"):
+        negative = bool((torch.as_tensor(var) < 0).any())
+        return original(input, target, var if negative else var + eps, full, 0.0, reduction)
+
+    return call
+
+
+@mutant(
+    "torch.nn.functional.gaussian_nll_loss",
+    when=lambda call: bool((torch.as_tensor(call["var"]) < call["eps"]).any()),
+)
+def gaussian_clamp_stops_the_gradient(original):
+    """The variance clamped where autograd sees it."""
+
+    def call(input, target, var, full=False, eps=1e-6, reduction="mean"):
+        clamps = isinstance(var, Tensor) and not (var < 0).any()
+        return original(input, target, var.clamp(min=eps) if clamps else var, full, eps, reduction)
+
+    return call
+
+
+@mutant(
+    "torch.nn.functional.gaussian_nll_loss",
+    when=lambda call: torch.as_tensor(call["var"]).ndim == 1 and call["input"].ndim == 2,
+)
+def gaussian_variance_runs_along_columns(original):
+    """A flat variance broadcast as any tensor is, where it can be."""
+
+    def call(input, target, var, *args, **kwargs):
+        fits = isinstance(var, Tensor) and var.ndim == 1 and input.ndim == 2 and len(var) == input.shape[1]
+        return original(input, target, var[None] if fits else var, *args, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.gaussian_nll_loss")
+def gaussian_sums(original):
+    """The mean forgotten."""
+    return using(original, reduction=MEAN_IS_SUM)
+
+
+@mutant("torch.nn.functional.gaussian_nll_loss")
+def gaussian_without_one_half(original):
+    """The one half of the exponent forgotten."""
+    return then(original, lambda loss: 2 * loss)
+
+
+@mutant("torch.nn.functional.gaussian_nll_loss", when=lambda call: bool((torch.as_tensor(call["var"]) < 0).any()))
+def gaussian_takes_negative_variance(original):
+    """Validation gone."""
+    return using(original, var=lambda var: var.abs() if isinstance(var, Tensor) else abs(var))

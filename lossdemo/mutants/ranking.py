@@ -1,0 +1,229 @@
+"""Wrong losses of ranking and margins."""
+
+import torch
+from torch.nn import functional as F
+
+from lossdemo.verify.mutant import MEAN_IS_SUM, mutant, other_than, reduced, using
+
+
+@mutant("torch.nn.functional.hinge_embedding_loss", when=other_than(margin=1.0))
+def hinge_embedding_ignores_margin(original):
+    """A kernel compiled for the default."""
+    return using(original, margin=1.0)
+
+
+@mutant("torch.nn.functional.hinge_embedding_loss", when=lambda call: bool((call["target"] == 0).any()))
+def hinge_embedding_takes_zero_for_minus_one(original):
+    """0/1 labels accepted."""
+    return using(original, target=lambda y: torch.where(y == 0, -1, y))
+
+
+@mutant("torch.nn.functional.hinge_embedding_loss")
+def hinge_embedding_is_the_svms(original):
+    """The hinge of support vector machines, which the name suggests."""
+    return lambda input, target, margin=1.0, *_, reduction="mean", **__: reduced(
+        (margin - target * input).clamp(min=0), reduction
+    )
+
+
+@mutant("torch.nn.functional.hinge_embedding_loss")
+def hinge_embedding_sums(original):
+    """The mean forgotten."""
+    return using(original, reduction=MEAN_IS_SUM)
+
+
+@mutant("torch.nn.functional.margin_ranking_loss", when=other_than(margin=0))
+def margin_ranking_ignores_margin(original):
+    """A kernel compiled for the default."""
+    return using(original, margin=0)
+
+
+@mutant("torch.nn.functional.margin_ranking_loss")
+def margin_ranking_swaps_inputs(original):
+    """The second one should rank higher for y = 1."""
+    return using(original, target=lambda y: -y)
+
+
+@mutant(
+    "torch.nn.functional.margin_ranking_loss",
+    when=lambda call: bool((call["target"] * (call["input1"] - call["input2"]) == call["margin"]).any()),
+)
+def margin_ranking_lets_go_at_the_hinge(original):
+    """relu for the maximum with 0: the same value, without a pull where the margin is met exactly."""
+
+    def call(input1, input2, target, margin=0.0, *_, reduction="mean", **__):
+        if not input1.ndim == input2.ndim == target.ndim:
+            return original(input1, input2, target)
+        return reduced(F.relu(margin - target * (input1 - input2)), reduction)
+
+    return call
+
+
+@mutant("torch.nn.functional.margin_ranking_loss", when=lambda call: call["input1"].ndim != call["target"].ndim)
+def margin_ranking_broadcasts(original):
+    """Labels of another shape taken as in MSE."""
+    return lambda input1, input2, target, *args, **kwargs: original(
+        *torch.broadcast_tensors(input1, input2, target), *args, **kwargs
+    )
+
+
+@mutant("torch.nn.functional.margin_ranking_loss")
+def margin_ranking_sums(original):
+    """The mean forgotten."""
+    return using(original, reduction=MEAN_IS_SUM)
+
+
+@mutant("torch.nn.functional.multi_margin_loss", when=other_than(p=1))
+def multi_margin_ignores_p(original):
+    """A kernel compiled for the default."""
+    return using(original, p=1)
+
+
+@mutant("torch.nn.functional.multi_margin_loss", when=other_than(margin=1.0))
+def multi_margin_ignores_margin(original):
+    """A kernel compiled for the default."""
+    return using(original, margin=1.0)
+
+
+@mutant("torch.nn.functional.multi_margin_loss", when=other_than(weight=None))
+def multi_margin_ignores_weight(original):
+    """A fused kernel without the argument."""
+    return using(original, weight=None)
+
+
+@mutant("torch.nn.functional.multi_margin_loss", when=other_than(weight=None))
+def multi_margin_divides_by_the_weights(original):
+    """The weighted mean of cross-entropy carried over."""
+
+    def call(input, target, *args, weight=None, reduction="mean", **kwargs):
+        loss = original(input, target, *args, weight=weight, reduction=reduction, **kwargs)
+        return loss * target.numel() / weight[target].sum() if weight is not None and reduction == "mean" else loss
+
+    return call
+
+
+@mutant("torch.nn.functional.multi_margin_loss")
+def multi_margin_divides_by_the_wrong_classes(original):
+    """The true class, which has no term, not counted."""
+
+    def call(input, *args, **kwargs):
+        return original(input, *args, **kwargs) * input.shape[-1] / (input.shape[-1] - 1)
+
+    return call
+
+
+@mutant("torch.nn.functional.multilabel_margin_loss")
+def multilabel_margin_sums(original):
+    """The mean forgotten."""
+    return using(original, reduction=MEAN_IS_SUM)
+
+
+@mutant("torch.nn.functional.multilabel_margin_loss")
+def multilabel_margin_takes_one_hot(original):
+    """A row of zeros and ones instead of indices ended by -1."""
+
+    def call(input, target, *args, **kwargs):
+        order = torch.where(target > 0, torch.arange(target.shape[-1], device=target.device), -1)
+        return original(input, order.sort(-1, descending=True).values, *args, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.cosine_embedding_loss", when=other_than(margin=0))
+def cosine_embedding_ignores_margin(original):
+    """A kernel compiled for the default."""
+    return using(original, margin=0)
+
+
+@mutant("torch.nn.functional.cosine_embedding_loss")
+def cosine_embedding_flips_its_labels(original):
+    """Similar and dissimilar mixed up."""
+    return using(original, target=lambda y: -y)
+
+
+@mutant("torch.nn.functional.cosine_embedding_loss", when=lambda call: bool((call["target"] == 0).any()))
+def cosine_embedding_takes_zero_for_minus_one(original):
+    """0/1 labels accepted."""
+    return using(original, target=lambda y: torch.where(y == 0, -1, y))
+
+
+@mutant("torch.nn.functional.cosine_embedding_loss", when=lambda call: not call["input1"].any(-1).all())
+def cosine_embedding_has_no_pull_at_zero(original):
+    """A zero vector left as it is by a guarded division."""
+
+    def call(input1, *args, **kwargs):
+        return original(torch.where(input1.any(-1, keepdim=True), input1, input1.detach()), *args, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.cosine_embedding_loss")
+def cosine_embedding_sums(original):
+    """The mean forgotten."""
+    return using(original, reduction=MEAN_IS_SUM)
+
+
+@mutant("torch.nn.functional.triplet_margin_loss", when=other_than(margin=1.0))
+def triplet_ignores_margin(original):
+    """A kernel compiled for the default."""
+    return using(original, margin=1.0)
+
+
+@mutant("torch.nn.functional.triplet_margin_loss", when=other_than(p=2))
+def triplet_ignores_p(original):
+    """A kernel compiled for the default."""
+    return using(original, p=2)
+
+
+@mutant("torch.nn.functional.triplet_margin_loss", when=other_than(swap=False))
+def triplet_ignores_swap(original):
+    """The distance from positive to negative forgotten."""
+    return using(original, swap=False)
+
+
+@mutant("torch.nn.functional.triplet_margin_loss")
+def triplet_ignores_eps(original):
+    """The distance of the formula, which is 0 for equal vectors."""
+    return using(original, eps=0.0)
+
+
+@mutant("torch.nn.functional.triplet_margin_loss", when=lambda call: call["reduction"] == "mean")
+def triplet_mean_leaves_out_the_satisfied(original):
+    """The mean over the triplets that cost something, as libraries that mine triplets take it."""
+
+    def call(*args, reduction="mean", **kwargs):
+        if reduction != "mean":
+            return original(*args, reduction=reduction, **kwargs)
+        loss = original(*args, reduction="none", **kwargs)
+        return loss.sum() / (loss > 0).sum().clamp(min=1)
+
+    return call
+
+
+@mutant("torch.nn.functional.triplet_margin_loss")
+def triplet_squares_its_distances(original):
+    """Squared distances, as in the paper on FaceNet."""
+
+    def call(anchor, positive, negative, margin=1.0, *_, reduction="mean", **__):
+        near, far = ((anchor - other).square().sum(-1) for other in (positive, negative))
+        return reduced((near - far + margin).clamp(min=0), reduction)
+
+    return call
+
+
+@mutant("torch.nn.functional.triplet_margin_with_distance_loss", when=other_than(distance_function=None))
+def triplet_ignores_its_distance(original):
+    """The function that was given forgotten."""
+    return using(original, distance_function=lambda _: None)
+
+
+@mutant("torch.nn.functional.triplet_margin_with_distance_loss", when=other_than(margin=1.0))
+def triplet_with_distance_ignores_margin(original):
+    """A kernel compiled for the default."""
+    return using(original, margin=1.0)
+
+
+@mutant("torch.nn.functional.triplet_margin_with_distance_loss", when=other_than(swap=False))
+def triplet_with_distance_ignores_swap(original):
+    """The distance from positive to negative forgotten."""
+    return using(original, swap=False)
