@@ -72,8 +72,12 @@ def made(make: object, **arguments: object) -> Mutant:
 def test_a_mutant_that_the_numbers_show_is_killed(tmp_path: Path) -> None:
     """A claim that pins a number notices a wrong factor; one that does not, does not."""
     claims = chapter(tmp_path)
-    assert prove.prove(claims["mse-squares"], Setting(), named("mse_is_halved"))[1].killed == ["mse_is_halved"]
-    assert prove.prove(claims["mse-is-positive"], Setting(), named("mse_is_halved"))[1].survived == ["mse_is_halved"]
+    assert prove.prove(claims["mse-squares"], Setting(), named("mse_loss_is_halved_under_mean"))[1].killed == [
+        "mse_loss_is_halved_under_mean"
+    ]
+    assert prove.prove(claims["mse-is-positive"], Setting(), named("mse_loss_is_halved_under_mean"))[1].survived == [
+        "mse_loss_is_halved_under_mean"
+    ]
 
 
 def test_only_mutants_of_what_a_claim_calls_are_tried(tmp_path: Path) -> None:
@@ -85,8 +89,10 @@ def test_only_mutants_of_what_a_claim_calls_are_tried(tmp_path: Path) -> None:
 
 def test_mutants_that_no_call_could_notice_are_idle(tmp_path: Path) -> None:
     """A mutant of unreduced losses is not run under a claim that reduces, and is named apart."""
-    _, proof = prove.prove(chapter(tmp_path)["mse-squares"], Setting(), named("mse_never_unreduced", "mse_is_halved"))
-    assert (proof.killed, proof.idle) == (["mse_is_halved"], ["mse_never_unreduced"])
+    _, proof = prove.prove(
+        chapter(tmp_path)["mse-squares"], Setting(), named("mse_loss_none_is_mean", "mse_loss_is_halved_under_mean")
+    )
+    assert (proof.killed, proof.idle) == (["mse_loss_is_halved_under_mean"], ["mse_loss_none_is_mean"])
 
 
 def test_a_claim_that_fails_by_itself_is_not_tried(tmp_path: Path) -> None:
@@ -268,7 +274,7 @@ def test_a_claim_that_every_mutant_survives_is_vacuous(spec: pytest.Pytester) ->
     (spec.path / "spec" / "losses.md").write_text(text.replace(".ndim\nTrue", ".ndim\n0"))
     result = spec.runpytest_inprocess("--prove", "--device", "cpu", "-k", "positive")
     result.assert_outcomes(failed=1, deselected=3)
-    result.stdout.fnmatch_lines(["Tried: *mse_is_halved*"])
+    result.stdout.fnmatch_lines(["Tried: *mse_loss_is_halved_under_mean*"])
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["one process", "two workers"])
@@ -278,23 +284,27 @@ def test_the_matrix_is_printed_and_kept(spec: pytest.Pytester, workers: list[str
     result = run("--prove", "--device", "cpu", "--dtype", "float64", "-k", "squares", *workers)
     assert result.ret == 0
     result.stdout.fnmatch_lines(
-        ["spec/losses.md::mse-squares[[]cpu-float64[]] kills * of *", "    kills: mse_is_halved, *"]
+        ["spec/losses.md::mse-squares[[]cpu-float64[]] kills * of *", "    kills: mse_loss_is_halved_under_mean, *"]
     )
     kept = json.loads((spec.path / ".pytest_cache/v/lossdemo/proofs").read_text())
-    assert "mse_is_halved" in kept["claims"]["spec/losses.md::mse-squares[cpu-float64]"]["killed"]
-    assert "mse_is_halved" in kept["mutants"]["killed"]
-    assert "ctc_ignores_blank" in kept["mutants"]["untouched"]
+    assert "mse_loss_is_halved_under_mean" in kept["claims"]["spec/losses.md::mse-squares[cpu-float64]"]["killed"]
+    assert "mse_loss_is_halved_under_mean" in kept["mutants"]["killed"]
+    assert "ctc_loss_ignores_blank" in kept["mutants"]["untouched"]
 
 
 @pytest.mark.parametrize(
     ("name", "gap"),
-    [("mse_never_unreduced", "survived"), ("ctc_ignores_blank", "untouched"), ("mse_is_halved", None)],
+    [
+        ("mse_loss_none_is_mean", "survived"),
+        ("ctc_loss_ignores_blank", "untouched"),
+        ("mse_loss_is_halved_under_mean", None),
+    ],
 )
 def test_a_mutant_that_nobody_kills_fails_the_whole_book_by_name(
     spec: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str, gap: str | None
 ) -> None:
     """The run of the whole book fails though every claim kills something, also for what no claim calls."""
-    monkeypatch.setattr(prove, "MUTANTS", named("mse_is_halved", name))
+    monkeypatch.setattr(prove, "MUTANTS", named("mse_loss_is_halved_under_mean", name))
     claim = CHAPTER.partition("## MSE is positive")[0]
     (spec.path / "spec" / "losses.md").write_text(
         claim + claim[claim.index("## MSE") :].replace("squares", "is 4 for 2")
