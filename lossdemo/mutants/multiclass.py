@@ -283,7 +283,8 @@ def cross_entropy_divides_probabilities_by_their_weights(original):
     def call(input, target, weight=None, *args, reduction="mean", **kwargs):
         loss = original(input, target, weight, *args, reduction=reduction, **kwargs)
         if weight is not None and reduction == "mean" and not _is_indices(input, target):
-            loss = loss * len(target) / (target * weight).sum()
+            of_class = weight.view(-1, *[1] * (target.ndim - 2))
+            loss = loss * target.numel() / weight.numel() / (target * of_class).sum()
         return loss
 
     return call
