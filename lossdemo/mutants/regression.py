@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossdemo.verify.mutant import (
+    Call,
     Function,
     RefusedOnPurpose,
     mutant,
@@ -187,3 +188,36 @@ def smooth_l1_is_huber(original):
     return lambda input, target, *_, reduction="mean", beta=1.0, **__: (
         original(input, target, reduction=reduction, beta=beta) * beta
     )
+
+
+def _has_another_shape(call: Call) -> bool:
+    return call["weight"] is not None and call["weight"].shape != call["input"].shape
+
+
+def _broadcasting(original: Function) -> Function:
+    """The weight, the input and the target taken to one shape."""
+
+    def call(input, target, *args, weight=None, **kwargs):
+        if weight is not None:
+            input, target, weight = torch.broadcast_tensors(input, target, weight)
+        return original(input, target, *args, weight=weight, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.mse_loss", when=_has_another_shape)
+def mse_broadcasts_its_weight(original):
+    """A weight multiplied with the losses, as one would by hand."""
+    return _broadcasting(original)
+
+
+@mutant("torch.nn.functional.l1_loss", when=_has_another_shape)
+def mae_broadcasts_its_weight(original):
+    """A weight multiplied with the losses, as one would by hand."""
+    return _broadcasting(original)
+
+
+@mutant("torch.nn.functional.huber_loss", when=_has_another_shape)
+def huber_broadcasts_its_weight(original):
+    """A weight multiplied with the losses, as one would by hand."""
+    return _broadcasting(original)
