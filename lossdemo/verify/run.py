@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
@@ -141,7 +141,7 @@ def _no_exit() -> Generator[None]:
     """`os._exit` ends the process without a word, as a success if it likes: in a claim it is an error."""
     leave, process = os._exit, os.getpid()
 
-    def refuse(status: int) -> None:
+    def refuse(status: int) -> NoReturn:
         if os.getpid() != process:  # a child that the claim forked ends as it wants
             leave(status)
         raise RuntimeError(f"the claim calls os._exit({status}), which would end the run")

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Set
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -222,7 +222,7 @@ class World:
     One serves all claims of a process. Modules that a claim imports are taken in; what it changes is put back.
     """
 
-    def __init__(self, packages: set[str] = frozenset()) -> None:
+    def __init__(self, packages: Set[str] = frozenset()) -> None:
         self.packages = WATCHED | packages
         self._attributes: dict[int, _Owner] = {}
         self._hooks: list[tuple[str, dict, dict]] = []
