@@ -24,30 +24,6 @@ def zero_grad_always_sets_none(original):
     return lambda self, *args, **kwargs: original(self, set_to_none=True)
 
 
-@mutant("torch.optim.sgd.sgd")
-def sgd_climbs(original):
-    """The sign of the step."""
-    return using(original, maximize=lambda maximize: not maximize)
-
-
-@mutant("torch.optim.sgd.sgd", when=other_than(maximize=False))
-def sgd_ignores_maximize(original):
-    """An optimizer that can only descend."""
-    return using(original, maximize=False)
-
-
-@mutant("torch.optim.sgd.sgd", when=other_than(momentum=0))
-def sgd_ignores_momentum(original):
-    """Plain descent, whatever was asked."""
-    return using(original, momentum=0.0, momentum_buffer_list=lambda buffers: [None] * len(buffers))
-
-
-@mutant("torch.optim.sgd.sgd", when=other_than(dampening=0))
-def sgd_ignores_dampening(original):
-    """A kernel compiled for the default."""
-    return using(original, dampening=0.0)
-
-
 @mutant("torch.optim.sgd.sgd", when=other_than(dampening=0))
 def sgd_dampens_the_first_gradient(original):
     """The first velocity made like all others."""
@@ -84,18 +60,6 @@ def sgd_keeps_the_rate_in_the_velocity(original):
     return call
 
 
-@mutant("torch.optim.sgd.sgd", when=other_than(nesterov=False))
-def sgd_ignores_nesterov(original):
-    """Plain momentum, whatever was asked."""
-    return using(original, nesterov=False)
-
-
-@mutant("torch.optim.sgd.sgd", when=other_than(weight_decay=0))
-def sgd_ignores_weight_decay(original):
-    """A fused kernel without the argument."""
-    return using(original, weight_decay=0.0)
-
-
 @mutant("torch.optim.sgd.sgd", when=other_than(weight_decay=0))
 def sgd_decays_by_the_sign(original):
     """An L1 penalty."""
@@ -117,12 +81,6 @@ def sgd_decays_apart_from_the_velocity(original):
         return original(params, grads, *args, weight_decay=0.0, lr=lr, **kwargs)
 
     return call
-
-
-@mutant("torch.optim.sgd.sgd")
-def sgd_doubles_its_steps(original):
-    """A learning rate applied twice, say by two hooks."""
-    return using(original, lr=lambda lr: 2 * lr)
 
 
 def _corrected(original: Function, steps: float) -> Function:
@@ -150,12 +108,6 @@ def adam_counts_its_steps_from_zero(original):
 
 
 @mutant("torch.optim.adam.adam")
-def adam_climbs(original):
-    """The sign of the step."""
-    return using(original, maximize=lambda maximize: not maximize)
-
-
-@mutant("torch.optim.adam.adam")
 def adam_swaps_its_betas(original):
     """beta1 and beta2 mixed up."""
 
@@ -165,34 +117,10 @@ def adam_swaps_its_betas(original):
     return call
 
 
-@mutant("torch.optim.adam.adam", when=lambda call: (call["beta1"], call["beta2"]) != (0.9, 0.999))
-def adam_ignores_its_betas(original):
-    """A kernel compiled for the defaults."""
-    return using(original, beta1=0.9, beta2=0.999)
-
-
-@mutant("torch.optim.adam.adam", when=other_than(eps=1e-8))
-def adam_ignores_eps(original):
-    """A kernel compiled for the default."""
-    return using(original, eps=1e-8)
-
-
 @mutant("torch.optim.adam.adam")
 def adam_adds_eps_under_the_root(original):
     """The root of v + eps, as in RMSprop of other frameworks."""
     return using(original, eps=lambda eps: eps**0.5)
-
-
-@mutant("torch.optim.adam.adam", when=other_than(lr=1e-3))
-def adam_ignores_lr(original):
-    """A kernel compiled for the default."""
-    return using(original, lr=1e-3)
-
-
-@mutant("torch.optim.adam.adam", when=other_than(weight_decay=0))
-def adam_ignores_weight_decay(original):
-    """A fused kernel without the argument."""
-    return using(original, weight_decay=0.0)
 
 
 @mutant("torch.optim.adam.adam", when=lambda call: call["weight_decay"] != 0 and not call["decoupled_weight_decay"])
@@ -226,24 +154,6 @@ def rmsprop_corrects_its_bias(original):
         return original(params, *args, lr=lr * (1 - alpha) ** 0.5, alpha=alpha, **kwargs)
 
     return call
-
-
-@mutant("torch.optim.rmsprop.rmsprop")
-def rmsprop_climbs(original):
-    """The sign of the step."""
-    return using(original, maximize=lambda maximize: not maximize)
-
-
-@mutant("torch.optim.adagrad.adagrad")
-def adagrad_climbs(original):
-    """The sign of the step."""
-    return using(original, maximize=lambda maximize: not maximize)
-
-
-@mutant("torch.optim.adagrad.adagrad")
-def adagrad_takes_shorter_steps(original):
-    """A decay of the rate where none was asked."""
-    return using(original, lr=lambda lr: 0.7 * lr)
 
 
 @mutant("torch.nn.utils.clip_grad_norm_")
