@@ -74,8 +74,8 @@ def _defaulted(optimizer: type[Optimizer], name: str, default: Any, index: int |
 
         return call
 
-    doc = f"with a default `{name}` of {other}."
-    _add(optimizer, f"defaults_to_another_{name}{_ordinal(index)}", doc, "__init__", make, effective)
+    what = "climbs" if name == "maximize" else f"defaults_to_another_{name}{_ordinal(index)}"
+    _add(optimizer, what, f"with a default `{name}` of {other}.", "__init__", make, effective)
 
 
 def _ordinal(index: int | None) -> str:
@@ -172,54 +172,38 @@ def _takes_none_for_zero(original: Function) -> Function:
 
 def _in_groups_of_their_own(call: Call) -> bool:
     optimizer = call["self"]
-    return any(
-        group[name] != value
-        for group in optimizer.param_groups
-        for name, value in _by_its_defaults(optimizer, group).items()
-    )
+    groups = [(group, _by_its_defaults(optimizer, group)) for group in optimizer.param_groups]
+    return any(group[name] != value for group, defaults in groups for name, value in defaults.items())
 
+
+# What a wrong step does: its name, what is said of it, its maker, and when it differs.
+STEPS: tuple[tuple[str, str, Make, Callable[[Call], bool] | None], ...] = (
+    (
+        "steps_twice_as_far",
+        "with twice the learning rate.",
+        _in_its_step(lambda _, group: {"lr": 2 * group["lr"]}),
+        None,
+    ),
+    (
+        "ignores_its_groups",
+        "with one set of hyper-parameters, for all parameters and for ever.",
+        _in_its_step(_by_its_defaults),
+        _in_groups_of_their_own,
+    ),
+    ("steps_once", "that is done after one step.", _steps_once, None),
+    (
+        "remembers_its_first_step",
+        "whose averages stay as the first step left them.",
+        _remembers_its_first_step,
+        _has_memory,
+    ),
+    ("takes_none_for_zero", "that steps on with gradient 0 where there is none.", _takes_none_for_zero, _skips),
+)
 
 for _optimizer in OPTIMIZERS:
     for _name, _default in hyperparameters(_optimizer).items():
         for _index in range(len(_default)) if isinstance(_default, tuple) else (None,):
             _ignored(_optimizer, _name, _default, _index)
             _defaulted(_optimizer, _name, _default, _index)
-    _add(
-        _optimizer,
-        "steps_twice_as_far",
-        "with twice the learning rate.",
-        "step",
-        _in_its_step(lambda _, group: {"lr": 2 * group["lr"]}),
-    )
-    _add(
-        _optimizer,
-        "climbs",
-        "with the sign of the gradient turned.",
-        "step",
-        _in_its_step(lambda _, group: {"maximize": not group["maximize"]}),
-    )
-    _add(
-        _optimizer,
-        "ignores_its_groups",
-        "with one set of hyper-parameters, for all parameters and for ever.",
-        "step",
-        _in_its_step(_by_its_defaults),
-        _in_groups_of_their_own,
-    )
-    _add(_optimizer, "steps_once", "that is done after one step.", "step", _steps_once)
-    _add(
-        _optimizer,
-        "remembers_its_first_step",
-        "whose averages stay as the first step left them.",
-        "step",
-        _remembers_its_first_step,
-        _has_memory,
-    )
-    _add(
-        _optimizer,
-        "takes_none_for_zero",
-        "that steps on with gradient 0 where there is none.",
-        "step",
-        _takes_none_for_zero,
-        _skips,
-    )
+    for _what, _doc, _make, _when in STEPS:
+        _add(_optimizer, _what, _doc, "step", _make, _when)
