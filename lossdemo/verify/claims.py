@@ -30,7 +30,7 @@ _PROMPT = re.compile(r"(>>>|(&gt;){3})(\s|$)")
 _ALMOST_HEADING = re.compile(r" {0,3}#{1,6}[^#\s]| {4,}#{1,6} ")
 _ALMOST_LINK = re.compile(r"\]\(|\]\[")
 _HTML = re.compile(r"</?(?!details\b|summary\b)[A-Za-z!]")
-_FIELDS = re.compile(r"(Basis|Source|Since|Needs): (.+)")
+_FIELDS = re.compile(r"(Basis|Source|Since|Until|Needs): (.+)")
 _WORD = {
     "Ll",
     "Lm",
@@ -94,6 +94,7 @@ class Claim:
     basis: str
     source: str
     since: tuple[int, int] | None
+    until: tuple[int, int] | None
     needs: Literal["cuda"] | None
 
 
@@ -357,6 +358,7 @@ def _read_claims(page: Page, fences: list[_Fence], last: dict[int, tuple[int, st
                 basis=fields.get("Basis", ""),
                 source=fields.get("Source", ""),
                 since=_since(fields.get("Since", "")),
+                until=_since(fields.get("Until", "")),
                 needs="cuda" if "Needs" in fields else None,
             )
         )
@@ -383,7 +385,7 @@ def _read_fields(page: Page, line: int, where: int, last: str) -> dict[str, str]
     for entry in " ".join(last.split()).split(" · ") if last.startswith("Basis: ") else []:
         match = _FIELDS.fullmatch(entry)
         if not match or match[1] in fields:
-            page.refuse(where, f"{entry!r} is not one of Basis, Source, Since, Needs, once each and followed by ': '")
+            page.refuse(where, f"{entry!r} is not one of Basis, Source, Since, Until, Needs, once each and followed by ': '")
         else:
             fields[match[1]] = match[2]
     if "Basis" not in fields:
@@ -392,6 +394,8 @@ def _read_fields(page: Page, line: int, where: int, last: str) -> dict[str, str]
         page.refuse(where, f"the basis {fields['Basis']!r} is not one of {', '.join(BASES)}")
     if "Since" in fields and not _since(fields["Since"]):
         page.refuse(where, f"'Since: {fields['Since']}' is not a release: write it as 'Since: torch 2.13'")
+    if "Until" in fields and not _since(fields["Until"]):
+        page.refuse(where, f"'Until: {fields['Until']}' is not a release: write it as 'Until: torch 2.13'")
     if fields.get("Needs", "cuda") != "cuda":
         page.refuse(where, f"'Needs: {fields['Needs']}' is unknown: only 'Needs: cuda' is")
     return fields

@@ -220,4 +220,6 @@ def not_run_because(claim: Claim, setting: Setting) -> str | None:
     major, minor = torch.__version__.split(".")[:2]
     if claim.since and claim.since > (int(major), int(minor)):
         return f"the claim holds since torch {'.'.join(map(str, claim.since))}, this is {torch.__version__}"
+    if claim.until and claim.until < (int(major), int(minor)):
+        return f"the claim holds until torch {'.'.join(map(str, claim.until))}, this is {torch.__version__}"
     return None
