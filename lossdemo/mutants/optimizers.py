@@ -15,6 +15,9 @@ OPTIMIZERS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW, RMSprop, Adagrad)
 # These say how a step is computed, not which step it is.
 SWITCHES = {"self", "params", "foreach", "fused", "capturable", "differentiable"}
 
+# Torch takes these below zero as well.
+UNCHECKED = {"dampening"}
+
 # Calls in which a hyper-parameter has an effect, and torch lets it have any value; where nothing is said, all calls.
 EFFECTIVE: dict[str, Callable[[Call], bool]] = {
     "momentum": lambda call: not call.get("nesterov"),
@@ -76,6 +79,25 @@ def _defaulted(optimizer: type[Optimizer], name: str, default: Any, index: int |
 
     what = "climbs" if name == "maximize" else f"defaults_to_another_{name}{_ordinal(index)}"
     _add(optimizer, what, f"with a default `{name}` of {other}.", "__init__", make, effective)
+
+
+def _accepts(optimizer: type[Optimizer], name: str) -> None:
+    """A negative number is taken for its absolute value."""
+
+    def negative(call: Call) -> bool:
+        return call[name] < 0
+
+    def make(original: Function) -> Function:
+        return using(original, **{name: abs})
+
+    _add(
+        optimizer,
+        f"accepts_a_negative_{name}",
+        f"takes a negative `{name}` for a positive.",
+        "__init__",
+        make,
+        negative,
+    )
 
 
 def _ordinal(index: int | None) -> str:
@@ -205,5 +227,7 @@ for _optimizer in OPTIMIZERS:
         for _index in range(len(_default)) if isinstance(_default, tuple) else (None,):
             _ignored(_optimizer, _name, _default, _index)
             _defaulted(_optimizer, _name, _default, _index)
+        if isinstance(_default, int | float) and not isinstance(_default, bool) and _name not in UNCHECKED:
+            _accepts(_optimizer, _name)
     for _what, _doc, _make, _when in STEPS:
         _add(_optimizer, _what, _doc, "step", _make, _when)
