@@ -169,8 +169,12 @@ def _remembers_its_first_step(original: Function) -> Function:
     return step
 
 
+def _parameters(optimizer: Optimizer) -> list[Tensor]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
 def _without_gradient(optimizer: Optimizer) -> list[Tensor]:
-    return [p for group in optimizer.param_groups for p in group["params"] if p.grad is None]
+    return [p for p in _parameters(optimizer) if p.grad is None]
 
 
 def _skips(call: Call) -> bool:
@@ -187,6 +191,30 @@ def _takes_none_for_zero(original: Function) -> Function:
         result = original(self, *args, **kwargs)
         for p in absent:
             p.grad = None
+        return result
+
+    return step
+
+
+def _uses_up_gradients(original: Function) -> Function:
+    def step(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        for p in _parameters(self):
+            if p.grad is not None:
+                p.grad.zero_()
+        return result
+
+    return step
+
+
+def _moves_one(original: Function) -> Function:
+    def step(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        others = [(p, p.grad) for group in self.param_groups for p in group["params"][1:]]
+        for p, _ in others:
+            p.grad = None
+        result = original(self, *args, **kwargs)
+        for p, grad in others:
+            p.grad = grad
         return result
 
     return step
@@ -218,6 +246,13 @@ STEPS: tuple[tuple[str, str, Make, Callable[[Call], bool] | None], ...] = (
         "whose averages stay as the first step left them.",
         _remembers_its_first_step,
         _has_memory,
+    ),
+    ("uses_up_gradients", "that leaves gradients of zero.", _uses_up_gradients, None),
+    (
+        "moves_one_parameter",
+        "that moves the first parameter of each group.",
+        _moves_one,
+        lambda call: any(len(group["params"]) > 1 for group in call["self"].param_groups),
     ),
     ("takes_none_for_zero", "that steps on with gradient 0 where there is none.", _takes_none_for_zero, _skips),
 )
