@@ -6,6 +6,8 @@ import torch
 
 from lossdemo.verify.mutant import Call, Function, Make, mutant, using
 
+_sigmoid = torch.sigmoid  # as it is, whatever is replaced while a mutant runs
+
 
 @mutant("torch.sigmoid")
 def sigmoid_is_twice_as_steep(original):
@@ -35,6 +37,45 @@ def softmax_method_over_the_batch(original):
 def log_softmax_is_not_normalised(original):
     """The subtraction of the maximum taken for the whole."""
     return lambda z, dim, *args, **kwargs: z - z.amax(dim, keepdim=True)
+
+
+@mutant("torch.nn.functional.softmax")
+def softmax_has_a_sigmoids_derivative(original):
+    """p (1 - p) for each class by itself, without what the others lose."""
+
+    def call(input, *args, **kwargs):
+        p = original(input, *args, **kwargs).detach()
+        return p + p * (1 - p) * (input - input.detach())
+
+    return call
+
+
+@mutant("torch.nn.functional.log_softmax")
+def log_softmax_has_a_sigmoids_derivative(original):
+    """1 - p for each class by itself, without what the others lose."""
+
+    def call(input, *args, **kwargs):
+        log_p = original(input, *args, **kwargs).detach()
+        return log_p + (1 - log_p.exp()) * (input - input.detach())
+
+    return call
+
+
+@mutant("torch.nn.functional.logsigmoid")
+def logsigmoid_in_two_steps(original):
+    """The logarithm of a sigmoid that has rounded to 0."""
+    return lambda input: _sigmoid(input).log()
+
+
+@mutant("torch.nn.functional.logsigmoid")
+def logsigmoid_changes_sides_at_one(original):
+    """The formula for negative logits used up to 1, where its slope is another."""
+
+    def call(input):
+        wrong = (input >= 0) & (input < 1)
+        return original(input).where(~wrong, original(input).detach() + _sigmoid(input) - _sigmoid(input).detach())
+
+    return call
 
 
 @mutant("torch.tanh")

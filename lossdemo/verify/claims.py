@@ -1,7 +1,7 @@
-"""Reads the claims of the book out of its Markdown, and refuses what would not be verified.
+"""Reads the claims of a book out of its Markdown, and refuses what would not be verified.
 
-A chapter is a Markdown file; each `##` heading in it is a claim. `README.md` and `sources.md` are pages without claims.
-Importing this module does not import torch.
+A chapter is a Markdown file; each `##` heading in it is a claim. Importing this module imports no torch.
+What another reader of the same page, GitHub or a terminal, could read differently is refused, not interpreted.
 """
 
 from __future__ import annotations
@@ -13,38 +13,38 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import accumulate, pairwise, zip_longest
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import unquote
+
+from markdown_it import MarkdownIt
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
 BASES = ("mathematics", "documented", "observed")
+NEEDS = ("cuda", "processes")
 LONGEST_TITLE = 72
-WITHOUT_CLAIMS = ("README.md", "sources.md")
+WITHOUT_CLAIMS = ("README.md", "sources.md")  # pages of a book that are no chapters
 
 _SHOWN = ("text", "console", "math", "toml", "mermaid")  # what a fence may be besides python: shown, not run
+# Controls, formats, separators of lines that Python knows and Markdown does not, and what stands for a NUL.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffd]"
+)
 _PROMPT = re.compile(r"(>>>|(&gt;){3})(\s|$)")
 _ALMOST_HEADING = re.compile(r" {0,3}#{1,6}[^#\s]| {4,}#{1,6} ")
+_HEADING = re.compile(r"#{1,6} \S(.*[^#\s])?")
+_NOT_PLAIN = re.compile(r"\\|&#?\w+;|~~|:\w+:|  |\?$")  # marks in a title that not every reader reads alike
 _ALMOST_LINK = re.compile(r"\]\(|\]\[")
-_HTML = re.compile(r"</?(?!details\b|summary\b)[A-Za-z!]")
-_FIELDS = re.compile(r"(Basis|Source|Since|Needs): (.+)")
-_WORD = {
-    "Ll",
-    "Lm",
-    "Lo",
-    "Lt",
-    "Lu",
-    "Mc",
-    "Me",
-    "Mn",
-    "Nd",
-    "Pc",
-}  # letters, marks, digits and _, as in Ruby's \p{Word}
-_FENCE = re.compile(r"^(```+|~~~+).*?^\1", re.DOTALL | re.MULTILINE)
-_SINCE = re.compile(r"torch (\d+)\.(\d+)")
+_FOLD = re.compile(r"<details>(<summary>[^<>]+</summary>)?|<summary>[^<>]+</summary>|</details>")
+_FIELDS = re.compile(r"(Basis|Since|Until|Needs|Symptoms|Source): (.+)")
+_RELEASE = re.compile(r"([A-Za-z][\w.-]*) (\d+)\.(\d+)", re.ASCII)
+_RELEASES = re.compile(r"^Releases: (.+(?:\n.+)*)", re.MULTILINE)
+_WORD = {"Ll", "Lm", "Lo", "Lt", "Lu", "Mc", "Me", "Mn", "Nd", "Pc"}  # letters, marks, digits, _: Ruby's \p{Word}
+_MARKDOWN = MarkdownIt("commonmark")
+_BLOCKS = MarkdownIt("commonmark").disable("inline")  # three times as fast
 
 
 class Problem(NamedTuple):
@@ -66,8 +66,18 @@ class Refused(Exception):
         self.problems = problems
 
 
+class Release(NamedTuple):
+    """A release of a package, as `torch 2.13`."""
+
+    package: str
+    version: tuple[int, int]
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.version[0]}.{self.version[1]}"
+
+
 class Heading(NamedTuple):
-    """A title of any level (`h1`, `h2`, …), without the marks around code and emphasis."""
+    """A title of any level (`h1`, `h2`, …), without the marks around code."""
 
     line: int
     level: str
@@ -79,7 +89,8 @@ class Claim:
     """One section of a chapter: a sentence that can be false, and the example that could refute it.
 
     `line` is the heading's, counted from 1; `start` and `end` are offsets into the page's text. The `lineno` of each
-    example counts from 0 in the whole file. `preamble` is the chapter's code before its first claim.
+    example counts from 0 in the whole file. `preamble` is the chapter's code before its first claim. The claim is true
+    of releases from `since` to `until`, both included.
     """
 
     title: str
@@ -93,8 +104,19 @@ class Claim:
     examples: tuple[doctest.Example, ...]
     basis: str
     source: str
-    since: tuple[int, int] | None
-    needs: Literal["cuda"] | None
+    symptoms: tuple[str, ...]
+    since: Release | None
+    until: Release | None
+    needs: Literal["cuda", "processes"] | None
+
+
+class Fence(NamedTuple):
+    """A fenced block of code; `first` is the line of the opening fence, counted from 0, `last` the line after it."""
+
+    first: int
+    last: int
+    runs: bool
+    examples: list[doctest.Example]
 
 
 @dataclass
@@ -103,8 +125,9 @@ class Page:
 
     path: Path
     text: str
+    tokens: list[Token] = field(default_factory=list, repr=False)
+    references: dict = field(default_factory=dict, repr=False)
     headings: list[Heading] = field(default_factory=list)
-    links: list[tuple[int, str]] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -120,34 +143,75 @@ class Page:
             anchors.append(anchor)
         return anchors
 
+    @cached_property
+    def inlines(self) -> list[tuple[int, Token]]:
+        """The line and the parsed text of each paragraph, heading and cell."""
+        blocks = [token for token in self.tokens if token.type == "inline"]
+        return [(_lines(token)[0] + 1, _inline(token.content, self.references)) for token in blocks]
+
+    @cached_property
+    def links(self) -> list[tuple[int, str]]:
+        """The line and target of each link and picture."""
+        return [link for line, inline in self.inlines for link in _links(line, inline)]
+
     def refuse(self, line: int, message: str) -> None:
         """Note a problem at `line`, counted from 1."""
         self.problems.append(Problem(self.path, line, message))
 
 
 class Book:
-    """The pages of a directory, read once; titles and links are checked across all of them."""
+    """The pages of a directory, read once; titles and links are checked across all of them.
 
-    def __init__(self, directory: Path) -> None:
+    Links may lead anywhere below `root`, by default the directory that the book is in.
+    """
+
+    def __init__(self, directory: Path, root: Path | None = None) -> None:
         self.directory = directory.resolve()
+        self.root = (root or self.directory.parent).resolve()
 
     @cached_property
     def pages(self) -> dict[Path, Page]:
-        """Every page by its path, the chapters in the order in which README.md links to them."""
-        found = sorted(path for path in self.directory.rglob("*") if is_page(path))
+        """Every page by its path, not checked yet; the chapters in the order in which README.md links to them."""
+        found = sorted(path for path in self.directory.rglob("*") if is_page(path, self.directory))
         pages = {path: read_page(path) for path in found}
-        for path in pages:
-            if path.parent != self.directory or path.suffix != ".md":
-                pages[path].refuse(
-                    1, f"chapters are files *.md in {self.directory.name}/ itself: move or rename this one"
-                )
         readme = pages.get(self.directory / "README.md")
         order = [self.directory / target.partition("#")[0] for _, target in readme.links] if readme else []
-        pages = {path: pages[path] for path in [*order, *pages] if path in pages}
-        _refuse_repeated_titles(pages)
-        for page in pages.values():
-            _refuse_broken_links(page, pages)
-        return pages
+        return {path: pages[path] for path in [*order, *pages] if path in pages}
+
+    @cached_property
+    def releases(self) -> tuple[Release, ...]:
+        """What README.md names as tried, in a paragraph `Releases: torch 2.13, 2.14`: oldest first for each package."""
+        readme = self.pages.get(self.directory / "README.md")
+        named = _RELEASES.search(readme.text) if readme else None
+        package, releases = "", []
+        for entry in " ".join(named[1].split()).rstrip(".").split(", ") if named else ():
+            package, _, version = entry.rpartition(" ") if " " in entry else (package, "", entry)
+            match = _RELEASE.fullmatch(f"{package} {version}")
+            if match:
+                releases.append(_release(match))
+        return tuple(sorted(releases))
+
+    @cached_property
+    def checked(self) -> dict[Path, Page]:
+        """The pages, with all problems found."""
+        for path, page in self.pages.items():
+            if path.parent != self.directory or path.suffix != ".md":
+                message = f"chapters are files *.md in {self.directory.name}/ itself: move or rename this one"
+                page.refuse(1, message)
+            _refuse_unread(page)
+            _refuse_broken_links(page, self)
+            for claim in page.claims:
+                _refuse_other_releases(page, claim, self.releases)
+        _refuse_repeated_titles(self.pages)
+        self._refuse_unlinked()
+        return self.pages
+
+    def _refuse_unlinked(self) -> None:
+        readme = self.pages.get(self.directory / "README.md")
+        linked = {unquote(target).partition("#")[0] for _, target in readme.links} if readme else set()
+        for path, page in self.pages.items():
+            if readme and page.claims and path.name not in linked:
+                page.refuse(1, "README.md beside it does not link to this chapter: add it to the list of chapters")
 
     def claims(self, path: Path) -> list[Claim]:
         """The claims of the page at `path`, in its order.
@@ -155,54 +219,26 @@ class Book:
         Raises:
             Refused: if anything in the page would not be verified.
         """
-        page = self.pages[path]
+        page = self.checked[path]
         if page.problems:
             raise Refused(sorted(page.problems, key=lambda problem: problem.line))
         return page.claims
 
-    @cached_property
+    @property
     def ids(self) -> set[str]:
         """The ids of all claims, those of refused pages too."""
-        return {claim.id for page in self.pages.values() for claim in page.claims}
+        return {claim.id for claim in self}
 
     def __iter__(self) -> Iterator[Claim]:
-        """Every claim of the book, chapter by chapter."""
-        for path in self.pages:
-            yield from self.claims(path)
+        """Every claim of the book, chapter by chapter, those of refused pages too."""
+        for page in self.pages.values():
+            yield from page.claims
 
 
-class Entry(NamedTuple):
-    """A claim as `index` finds it: where it stands, what it says, and what that rests on."""
-
-    chapter: str
-    line: int
-    title: str
-    id: str
-    basis: str
-    text: str
-
-
-def index(directory: Path) -> Iterator[Entry]:
-    """Every claim of a book that `Book` would not refuse, in its order, much faster: nothing is checked.
-
-    Only headings and the lines `Basis: …` outside of fences are looked at.
-    """
-    order = re.findall(r"\]\((\w+\.md)\)", (directory / "README.md").read_text(encoding="utf-8-sig"))
-    for name in dict.fromkeys(name for name in order if name not in WITHOUT_CLAIMS):
-        text = (directory / name).read_text(encoding="utf-8-sig")
-        outside = _FENCE.sub(lambda fence: re.sub(r"[^\n]", " ", fence[0]), text)
-        headings = [*re.finditer(r"^## +(.+?)(?: +#+)? *$", outside, re.MULTILINE)]
-        for heading, after in zip_longest(headings, headings[1:]):
-            title = re.sub(r"[`*]", "", heading[1])
-            end = after.start() if after else len(text)
-            basis = re.findall(r"^Basis: (\w+)", outside[heading.start() : end], re.MULTILINE)
-            line = text.count("\n", 0, heading.start()) + 1
-            yield Entry(name, line, title, slug(title), basis[-1] if basis else "", text[heading.start() : end])
-
-
-def is_page(path: Path) -> bool:
-    """Whether the name is that of a Markdown file, however it is spelt."""
-    return path.suffix.lower() in (".md", ".markdown")
+def is_page(path: Path, directory: Path) -> bool:
+    """Whether `path` is a Markdown file of the book in `directory`, however its ending is spelt, and not hidden."""
+    hidden = any(part.startswith(".") for part in path.relative_to(directory).parts)
+    return path.suffix.lower() in (".md", ".markdown") and not hidden and path.is_file()
 
 
 @cache
@@ -220,66 +256,70 @@ def read_page(path: Path) -> Page:
         page = Page(path, "")
         page.refuse(1, f"this is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8")
         return page
-    from markdown_it import MarkdownIt  # here: `index` does without it, and starts in half the time
-
-    tokens = MarkdownIt("commonmark").parse(page.text)
-    for token, inline in pairwise(tokens):
+    except OSError as error:
+        page = Page(path, "")
+        page.refuse(1, f"this cannot be read: {error.strerror}")
+        return page
+    environment: dict = {}
+    page.tokens = _BLOCKS.parse(page.text, environment)
+    page.references = environment
+    lines = page.text.split("\n")
+    for token, inline in zip(page.tokens, page.tokens[1:]):
         if token.type == "heading_open":
-            title = "".join(" " if child.type == "softbreak" else child.content for child in inline.children or [])
-            page.headings.append(Heading(_lines(token)[0] + 1, token.tag, title))
-    page.links = [link for token in tokens if token.type == "inline" for link in _links(token)]
-    fences = [_read_fence(page, token) for token in tokens if token.type == "fence"]
-    for token in tokens:
-        _refuse_unread(page, token)
-    _refuse_lines_outside(page, fences)
+            page.headings.append(_read_heading(page, token, inline, lines))
+    fences = [_read_fence(page, token, lines) for token in page.tokens if token.type == "fence"]
+    _refuse_lines(page, lines, fences)
     if path.name not in WITHOUT_CLAIMS:
-        _read_claims(page, fences, _last_paragraphs(tokens))
+        _read_claims(page, fences)
     return page
 
 
-def _refuse_unread(page: Page, token: Token) -> None:
-    """Refuse what Markdown reads as something else than its author meant: indented code, HTML, links that are text."""
-    if token.type == "code_block":
-        page.refuse(_lines(token)[0] + 1, "indented code is not run: put it in a ```python fence")
-    if token.type == "html_block" and (_HTML.search(token.content) or "```" in token.content):
-        message = (
-            "GitHub shows only <details> alike everywhere, and after it an empty line ends the HTML: write Markdown"
+def _inline(text: str, references: dict) -> Token:
+    return _MARKDOWN.parseInline(text, {"references": dict(references.get("references", {}))})[0]
+
+
+def _read_heading(page: Page, token: Token, inline: Token, lines: list[str]) -> Heading:
+    line = _lines(token)[0]
+    children = _inline(inline.content, page.references).children or []
+    title = "".join(child.content for child in children)
+    if token.level or not _HEADING.fullmatch(lines[line]):
+        page.refuse(
+            line + 1, "not every reader takes this for a heading: write it in one line, as `## Title`, at the margin"
         )
-        page.refuse(_lines(token)[0] + 1, message)
-    for child in token.children or []:
-        line = _lines(token)[0] + 1
-        if child.type == "html_inline" and _HTML.search(child.content):
-            page.refuse(line, f"{child.content} is HTML: write Markdown")
-        if child.type == "text" and _ALMOST_LINK.search(child.content):
-            page.refuse(line, f"{child.content.strip()!r} is not read as a link: define its target, without blanks")
+    elif not {child.type for child in children} <= {"text", "code_inline"} or _NOT_PLAIN.search(inline.content):
+        page.refuse(line + 1, "a title is plain text and `code`: no links, emphasis, entities, double blanks, question")
+    return Heading(line + 1, token.tag, title)
 
 
-class _Fence(NamedTuple):
-    first: int  # line of the opening ```, counted from 0
-    last: int  # the line after the closing one
-    runs: bool
-    examples: list[doctest.Example]
-
-
-def _read_fence(page: Page, token: Token) -> _Fence:
+def _read_fence(page: Page, token: Token, lines: list[str]) -> Fence:
     first, last = _lines(token)
-    info = token.info.strip()
+    info = token.info
+    if token.level or lines[first] != f"{token.markup}{info}":
+        page.refuse(first + 1, "not every reader takes this for code: begin at the margin, with ``` and the language")
+    if lines[last - 1].strip() != token.markup:
+        page.refuse(first + 1, f"this fence is not closed as it was opened: close it with {token.markup}")
     if info != "python":
         if info not in _SHOWN:
             message = f"```{info} is not run: write ```python, and nothing after it"
             page.refuse(first + 1, f"{message}, or one of {', '.join(_SHOWN)} for what is only shown")
-        return _Fence(first, last, False, [])
+        return Fence(first, last, False, [])
     if page.path.name in WITHOUT_CLAIMS:
         page.refuse(first + 1, "this page has no claims, so its code is not run: move it to a chapter")
+    if "\t" in token.content:
+        page.refuse(first + 1, "a tab in this code would run as blanks: write blanks, or \\t in a string")
+    return Fence(first, last, True, _read_examples(page, token.content, first))
+
+
+def _read_examples(page: Page, code: str, first: int) -> list[doctest.Example]:
     examples = []
     try:
-        parts = doctest.DocTestParser().parse(token.content)
+        parts = doctest.DocTestParser().parse(code)
     except ValueError as error:
         line = re.match(r"line (\d+)", str(error))
         page.refuse(first + 1 + int(line[1] if line else 1), f"{error}: doctest cannot read this prompt")
-        return _Fence(first, last, True, [])
+        return []
     line = first + 1
-    prompts = {first + 1 + number for number, text in enumerate(token.content.split("\n")) if text.startswith(">>>")}
+    prompts = {first + 1 + number for number, text in enumerate(code.split("\n")) if text.startswith(">>>")}
     for part in parts:
         if isinstance(part, doctest.Example):
             part.lineno += first + 1
@@ -295,7 +335,7 @@ def _read_fence(page: Page, token: Token) -> _Fence:
             )
     for line in prompts:
         page.refuse(line + 1, "this prompt has no statement, so doctest drops it and what stands below: remove it")
-    return _Fence(first, last, True, examples)
+    return examples
 
 
 def _checked(page: Page, example: doctest.Example) -> doctest.Example:
@@ -306,14 +346,49 @@ def _checked(page: Page, example: doctest.Example) -> doctest.Example:
     return example
 
 
-def _refuse_lines_outside(page: Page, fences: list[_Fence]) -> None:
+def _refuse_lines(page: Page, lines: list[str], fences: list[Fence]) -> None:
+    """Refuse lines that are, or may be taken for, something else than their author meant."""
     run = {line for fence in fences if fence.runs for line in range(fence.first, fence.last)}
     fenced = {line for fence in fences for line in range(fence.first, fence.last)}
-    for number, line in enumerate(page.text.split("\n")):
+    if lines[0] == "---":
+        page.refuse(1, "GitHub takes this for front matter: begin with the chapter's title")
+    for number, line in enumerate(lines):
+        strange = _INVISIBLE.search(line)
+        if strange:
+            page.refuse(number + 1, f"U+{ord(strange[0]):04X} cannot be seen: remove it, or write it as an escape")
         if number not in run and _PROMPT.search(line):
             page.refuse(number + 1, "this prompt is not run: put it at the margin, in a ```python fence")
         if number not in fenced and _ALMOST_HEADING.match(line):
             page.refuse(number + 1, "this is not a heading: begin at the margin, with a blank after the last #")
+
+
+def _refuse_unread(page: Page) -> None:
+    """Refuse what Markdown reads as something else than its author meant: indented code, HTML, links that are text."""
+    opened = 0  # the line of a fold that is not closed yet
+    for token in page.tokens:
+        line = _lines(token)[0] + 1 if token.map else 0
+        if token.type == "code_block":
+            page.refuse(line, "indented code is not run: put it in a ```python fence")
+        if token.type == "html_block":
+            content = token.content.strip()
+            if token.level or not all(_FOLD.fullmatch(part) for part in content.split("\n")):
+                page.refuse(
+                    line, "of HTML only <details> and <summary> are read alike everywhere, with an empty line after"
+                )
+            opening, closing = "<details>" in content, "</details>" in content
+            if (opening and opened) or (closing and not opened) or (opening and closing):
+                page.refuse(line, "folds are opened and closed in turn: <details><summary>…</summary>, then </details>")
+            opened = line if opening else 0 if closing else opened
+        if token.type == "heading_open" and opened:
+            page.refuse(opened, "this fold holds a heading: close it with </details> before")
+    if opened:
+        page.refuse(opened, "this fold is not closed: end it with </details>")
+    for line, inline in page.inlines:
+        for child in inline.children or []:
+            if child.type == "html_inline":
+                page.refuse(line, f"{child.content} is HTML: write Markdown, and folds in lines of their own")
+            if child.type == "text" and _ALMOST_LINK.search(child.content):
+                page.refuse(line, f"{child.content.strip()!r} is not read as a link: define its target, without blanks")
 
 
 def _last_paragraphs(tokens: list[Token]) -> dict[int, tuple[int, str]]:
@@ -328,13 +403,16 @@ def _last_paragraphs(tokens: list[Token]) -> dict[int, tuple[int, str]]:
     return last
 
 
-def _read_claims(page: Page, fences: list[_Fence], last: dict[int, tuple[int, str]]) -> None:
+def _read_claims(page: Page, fences: list[Fence]) -> None:
     headings = [heading for heading in page.headings if heading.level == "h2"]
     if not headings:
         page.refuse(1, "a chapter has claims: give each a ## heading")
+    for heading in [heading for heading in page.headings if heading.level == "h1"][1:]:
+        page.refuse(heading.line, "a chapter has one title: write ## for a claim, ### for a part of it")
     starts = [0, *accumulate(len(line) + 1 for line in page.text.split("\n"))]
     first = headings[0].line if headings else len(starts)
     preamble = tuple(example for fence in fences if fence.first < first for example in fence.examples)
+    last = _last_paragraphs(page.tokens)
     for heading, after in zip_longest(headings, headings[1:]):
         start = starts[heading.line - 1]
         end = starts[after.line - 1] if after else len(page.text)
@@ -356,13 +434,15 @@ def _read_claims(page: Page, fences: list[_Fence], last: dict[int, tuple[int, st
                 examples=tuple(example for fence in inside for example in fence.examples),
                 basis=fields.get("Basis", ""),
                 source=fields.get("Source", ""),
-                since=_since(fields.get("Since", "")),
-                needs="cuda" if "Needs" in fields else None,
+                symptoms=tuple(entry.strip() for entry in fields.get("Symptoms", "").split(";") if entry.strip()),
+                since=_release(_RELEASE.fullmatch(fields.get("Since", ""))),
+                until=_release(_RELEASE.fullmatch(fields.get("Until", ""))),
+                needs=fields.get("Needs"),  # pyrefly: ignore — another one is refused
             )
         )
 
 
-def _refuse_unverified(page: Page, heading: Heading, fences: list[_Fence]) -> None:
+def _refuse_unverified(page: Page, heading: Heading, fences: list[Fence]) -> None:
     line, _, title = heading
     if len(title) > LONGEST_TITLE:
         page.refuse(line, f"the title has {len(title)} characters, at most {LONGEST_TITLE} are allowed: shorten it")
@@ -378,36 +458,48 @@ def _refuse_unverified(page: Page, heading: Heading, fences: list[_Fence]) -> No
 
 
 def _read_fields(page: Page, line: int, where: int, last: str) -> dict[str, str]:
-    """The last paragraph, at the line `where`: `Basis: … · Source: … · Since: torch 2.13 · Needs: cuda`."""
+    """The last paragraph, at the line `where`: `Basis: … · Since: torch 2.13 · Symptoms: …; … · Source: …`."""
     fields: dict[str, str] = {}
     for entry in " ".join(last.split()).split(" · ") if last.startswith("Basis: ") else []:
         match = _FIELDS.fullmatch(entry)
         if not match or match[1] in fields:
-            page.refuse(where, f"{entry!r} is not one of Basis, Source, Since, Needs, once each and followed by ': '")
+            known = "Basis, Since, Until, Needs, Symptoms, Source"
+            page.refuse(where, f"{entry!r} is not one of {known}, once each and followed by ': '")
         else:
             fields[match[1]] = match[2]
     if "Basis" not in fields:
         page.refuse(line, f"the claim has no basis: end it with the line 'Basis: {'|'.join(BASES)} · Source: …'")
     elif fields["Basis"] not in BASES:
         page.refuse(where, f"the basis {fields['Basis']!r} is not one of {', '.join(BASES)}")
-    if "Since" in fields and not _since(fields["Since"]):
-        page.refuse(where, f"'Since: {fields['Since']}' is not a release: write it as 'Since: torch 2.13'")
-    if fields.get("Needs", "cuda") != "cuda":
-        page.refuse(where, f"'Needs: {fields['Needs']}' is unknown: only 'Needs: cuda' is")
+    for name in {"Since", "Until"} & set(fields):
+        if not _RELEASE.fullmatch(fields[name]):
+            page.refuse(where, f"'{name}: {fields[name]}' is not a release: write it as '{name}: torch 2.13'")
+    if fields.get("Needs", NEEDS[0]) not in NEEDS:
+        page.refuse(where, f"'Needs: {fields['Needs']}' is unknown: it may be one of {', '.join(NEEDS)}")
     return fields
 
 
-def _since(text: str) -> tuple[int, int] | None:
-    match = _SINCE.fullmatch(text)
-    return (int(match[1]), int(match[2])) if match else None
+def _release(match: re.Match[str] | None) -> Release | None:
+    return Release(match[1], (int(match[2]), int(match[3]))) if match else None
+
+
+def _refuse_other_releases(page: Page, claim: Claim, named: tuple[Release, ...]) -> None:
+    """A release that README.md does not name among the package's would keep the claim from ever running."""
+    for release in (claim.since, claim.until):
+        known = [other for other in named if release and other.package == release.package]
+        if known and release not in known:
+            page.refuse(claim.line, f"{release} is none of the releases in README.md: {', '.join(map(str, known))}")
+    if claim.since and claim.until and claim.since.package == claim.until.package and claim.since > claim.until:
+        page.refuse(claim.line, f"no release is both since {claim.since} and until {claim.until}")
 
 
 def _refuse_repeated_titles(pages: dict[Path, Page]) -> None:
     """A claim's id is its heading's anchor, so no other claim and no other heading of its page may have it."""
     named: dict[str, list[tuple[Page, Heading]]] = defaultdict(list)
     for page in pages.values():
-        for heading in page.headings:
-            named[slug(heading.title)].append((page, heading))
+        for heading, anchor in zip(page.headings, page.anchors):
+            for name in {anchor, slug(heading.title)}:
+                named[name].append((page, heading))
     for page in pages.values():
         for claim in page.claims:
             for other, (line, level, _) in named[claim.id]:
@@ -417,18 +509,20 @@ def _refuse_repeated_titles(pages: dict[Path, Page]) -> None:
                     page.refuse(claim.line, message)
 
 
-def _refuse_broken_links(page: Page, pages: dict[Path, Page]) -> None:
+def _refuse_broken_links(page: Page, book: Book) -> None:
     for line, target in page.links:
         if re.match(r"https?://\w|mailto:\w", target):
             continue
         name, _, anchor = unquote(target).partition("#")
         path = (page.path.parent / name).resolve() if name else page.path
-        if not target or name.startswith("/") or not _exists(path):
-            page.refuse(line, f"the link to {target!r} leads nowhere: no such file")
+        if not target or name.startswith("/") or not _exists(path) or not path.is_relative_to(book.root):
+            page.refuse(line, f"the link to {target!r} leads nowhere: no such file in {book.root.name}")
         elif anchor and path.suffix == ".md":
-            known = pages.get(path) or read_page(path)
+            known = book.pages.get(path) or read_page(path)
             if anchor not in known.anchors:
                 page.refuse(line, f"the link to {target!r} leads nowhere: {path.name} has no such heading")
+        elif anchor and (path.is_dir() or not re.fullmatch(r"L\d+(-L\d+)?", anchor)):
+            page.refuse(line, f"the link to {target!r} leads nowhere: {path.name} has no headings")
 
 
 def _exists(path: Path) -> bool:
@@ -438,9 +532,8 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _links(inline: Token) -> Iterator[tuple[int, str]]:
-    """The line, counted from 1, and target of each link and picture in a block of text."""
-    line = _lines(inline)[0] + 1
+def _links(line: int, inline: Token) -> Iterator[tuple[int, str]]:
+    """The line, counted from 1, and target of each link and picture in a block of text that begins at `line`."""
     for child in inline.children or []:
         if child.type in ("softbreak", "hardbreak"):
             line += 1

@@ -2,7 +2,7 @@
 
 import doctest
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation, localcontext
 from itertools import zip_longest
 
 # A number stands alone: the digits of `relu6`, `float64` and `2.13.0` are text.
@@ -12,7 +12,9 @@ ORIGIN = re.compile(r",\s*(?:device='[^']*'|grad_fn=<\w*>)")
 # Torch and NumPy pad the numbers of a tensor to one width, and a sign changes the width.
 PADDING = re.compile(r"(?<=[\[(]) | (?=[\]),])")
 # How doctest writes an empty line of output.
-EMPTY_LINE = re.compile(r"^<BLANKLINE>$", re.MULTILINE)
+EMPTY_LINE = "<BLANKLINE>"
+# Whatever a claim did to the decimal module.
+ARITHMETIC = Context(prec=28, rounding=ROUND_HALF_EVEN, Emin=-999999, Emax=999999)
 
 RELATIVE = Decimal("1e-4")
 NEAR_ZERO = Decimal("1e-6")
@@ -21,22 +23,33 @@ NEAR_ZERO = Decimal("1e-6")
 def mismatch(want: str, got: str) -> str | None:
     """Why `got` is not what `want` says, or None where it is.
 
-    Text outside numbers must be equal, except for the width of blanks and a printed tensor's `device=` and `grad_fn=`.
-    Integers must be equal. A float written with two or more decimals agrees to half a unit of its last digit; one
-    with fewer is meant exactly: to 1e-4 of its size, and to 1e-6 where it is zero. `nan` and `inf` match themselves.
+    Line by line, text outside numbers must be equal, except for the width of blanks and a printed tensor's `device=`
+    and `grad_fn=`. Integers must be equal. A float written with two or more decimals agrees to half a unit of its last
+    digit; one with fewer is meant exactly: to 1e-4 of its size, and to 1e-6 where it is zero. `nan` and `inf` match
+    themselves.
     """
-    for expected, actual in zip_longest(_parts(EMPTY_LINE.sub("", want)), _parts(got), fillvalue=""):
-        if expected != actual and not _agree(expected, actual):
-            return f"expected {expected.strip() or 'nothing'!r}, got {actual.strip() or 'nothing'!r}"
+    with localcontext(ARITHMETIC):
+        for line, other in zip_longest(_lines(want), _lines(got), fillvalue=""):
+            for expected, actual in zip_longest(_parts(line), _parts(other), fillvalue=""):
+                if expected != actual and not _agree(expected, actual):
+                    return f"expected {expected.strip() or 'nothing'!r}, got {actual.strip() or 'nothing'!r}"
+    if len(_lines(want)) != len(_lines(got)):
+        return f"expected {len(_lines(want))} lines, got {len(_lines(got))}"
     return None
 
 
-def _parts(text: str) -> list[str]:
-    """Text and numbers in turn, beginning and ending with text."""
+def _lines(text: str) -> list[str]:
     if "tensor(" in text:
         text = ORIGIN.sub("", text)
-    text = PADDING.sub("", " ".join(text.split()))
-    return NUMBER.split(text)
+    return text.rstrip("\n").split("\n") if text else []
+
+
+def _parts(line: str) -> list[str]:
+    """Text and numbers in turn, beginning and ending with text."""
+    if line == EMPTY_LINE:
+        return [""]
+    line = PADDING.sub("", " ".join(line.split()))
+    return NUMBER.split(line)
 
 
 def _agree(want: str, got: str) -> bool:

@@ -1,16 +1,17 @@
-"""Puts functions of torch out of the way, and back: replaced by others, or watched while they are called."""
+"""Puts functions out of the way, and back: replaced by others, or watched while they are called."""
 
-import importlib
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from functools import wraps
+from pkgutil import resolve_name
 from typing import Any
+from unittest import mock
 
 Function = Callable[..., Any]
 
 
 class NoSuchTarget(LookupError):
-    """A dotted path that leads to nothing."""
+    """A dotted path that leads to nothing that can be called."""
 
 
 def locate(target: str) -> tuple[Any, str]:
@@ -19,33 +20,22 @@ def locate(target: str) -> tuple[Any, str]:
     Raises:
         NoSuchTarget: if there is none.
     """
-    parts = target.split(".")
-    for length in range(len(parts) - 1, 0, -1):
-        try:
-            owner = importlib.import_module(".".join(parts[:length]))
-        except ModuleNotFoundError:
-            continue
-        for part in parts[length:-1]:
-            owner = getattr(owner, part, None)
-        if callable(getattr(owner, parts[-1], None)):
-            return owner, parts[-1]
-    raise NoSuchTarget(f"there is no function {target}")
+    path, _, name = target.rpartition(".")
+    try:
+        owner = resolve_name(path)
+    except (ImportError, AttributeError, ValueError):
+        owner = None
+    if not callable(getattr(owner, name, None)):
+        raise NoSuchTarget(f"there is no function {target}")
+    return owner, name
 
 
 @contextmanager
 def replaced(target: str, make: Callable[[Function], Function]) -> Generator[None]:
     """What `make` makes of the function at `target` stands in its place, and the function again afterwards."""
     owner, name = locate(target)
-    inherited = name not in vars(owner)
-    original = getattr(owner, name)
-    setattr(owner, name, make(original))
-    try:
+    with mock.patch.object(owner, name, make(getattr(owner, name))):
         yield
-    finally:
-        if inherited:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, original)
 
 
 @contextmanager

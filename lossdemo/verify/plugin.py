@@ -1,98 +1,109 @@
-"""The pytest plugin: `--device`, `--dtype`, `--seed`, `--threads`, and one test for each claim in each setting."""
+"""The pytest plugin of this package: one test for each claim in each setting, where a project has claims.
+
+A project has claims where its settings for pytest name their directory, `claims = "spec"`. Elsewhere nothing is added
+or imported.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+import signal
+import sys
+import threading
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sybil import Document, Example, Region, Sybil
-from sybil.integration.pytest import SybilItem
-from sybil.sybil import SybilCollection
 
-from lossdemo.verify.claims import Book, Claim, Refused, is_page
+from lossdemo.verify.options import ALL, Option, whole
 
 if TYPE_CHECKING:
-    # Torch comes with it, and takes a second: only what runs claims imports it.
-    from lossdemo.verify.run import Failure, Setting
-
-    Verify = Callable[[Claim, Setting], Failure | None]
-
-BOOK = "spec"
-CHAPTERS = pytest.StashKey[SybilCollection]()
+    from lossdemo.verify.items import ChapterFile
+    from lossdemo.verify.run import Setting
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The settings of a run; `--device` and `--dtype` may be given several times."""
-    group = parser.getgroup("lossdemo", "the claims of the book")
-    group.addoption(
-        "--device",
-        action="append",
-        choices=("cpu", "cuda"),
-        help="run on this device (default: cpu, and cuda where there is one)",
-    )
-    group.addoption(
-        "--dtype",
-        action="append",
-        choices=("float32", "float64"),
-        help="run with this default dtype (default: float32 for the book, both for tests)",
-    )
-    group.addoption(
-        "--seed", type=_whole(0, 2**32 - 1), default=0, help="seed every generator before each claim (default: 0)"
-    )
-    group.addoption(
-        "--threads", type=_whole(1, 1024), default=1, help="run each claim on this many threads (default: 1)"
-    )
+    """The settings of a project, which do nothing by themselves."""
+    parser.addini("claims", "the directory of the project's claims, from its root")
+    parser.addini("mutants", "modules in which the wrong versions are that --prove tries", type="args", default=[])
 
-    group.addoption("--prove", action="store_true", help="run each claim again under wrong PyTorches: which notice?")
-    group.addoption(
-        "--replace",
-        action="append",
-        metavar="TARGET=MODULE:NAME",
-        help="run the claims that call TARGET, as torch.nn.functional.cross_entropy, with this function in its place",
-    )
-    group.addoption(
-        "--known",
-        metavar="FILE",
-        type=Path,
-        help="with --replace: claims that are known to fail, one id a line with a reason",
-    )
-    group.addoption("--verdicts", metavar="FILE", type=Path, help="write what became of each claim, as JSON")
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> Generator[None]:
+    """The options, where the project has claims: after its conftest, whose options of the same name go before."""
+    yield
+    if not early_config.getini("claims"):
+        return
+    if sys.flags.optimize:
+        raise pytest.UsageError("python -O drops every assert, so that nothing could fail: run without -O")
+    group = parser.getgroup("lossdemo", "claims of the project's Markdown")
+    for option in ALL:
+        if not _is_taken(parser, f"--{option.name}"):
+            group.addoption(f"--{option.name}", **_how(option))
+
+
+def _is_taken(parser: pytest.Parser, name: str) -> bool:
+    """Whether another plugin or a conftest has an option of this name: asked by giving it a value."""
+    try:
+        return f"{name}=0" not in parser.parse_known_and_unknown_args([f"{name}=0"])[1]
+    except (pytest.UsageError, SystemExit):
+        return True
+
+
+def _how(option: Option) -> dict[str, Any]:
+    """The option in the words of argparse."""
+    if option.flag:
+        return {"action": "store_true", "help": option.help}
+    how: dict[str, Any] = {"help": option.help, "default": option.default, "metavar": option.metavar}
+    if option.repeated:
+        how["action"] = "append"
+    if option.choices:
+        how["choices"] = option.choices
+    if option.range:
+        how["type"] = _whole(*option.range)
+    if option.metavar == "FILE":
+        how["type"] = Path
+    return how
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            return whole(text, least, most)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Proving, replacing and recording are plugins of their own; what they cannot work with is refused at once."""
-    if config.option.prove and config.option.replace:
+    if not config.getini("claims"):
+        return
+    directory = config.rootpath / config.getini("claims")
+    if not directory.is_dir():
+        raise pytest.UsageError(f"claims = {config.getini('claims')!r}: there is no directory {directory}")
+    option = config.option
+    proving = option.prove or option.prove_all or option.prove_anew
+    if proving and option.replace:
         raise pytest.UsageError("--prove and --replace: give one of them")
-    if config.option.known and not config.option.replace:
+    if option.known and not option.replace:
         raise pytest.UsageError("--known lists known failures of --replace: give both")
-    if config.option.prove:
+    config.pluginmanager.register(_Claims(), "lossdemo-claims")
+    if proving:
         from lossdemo.verify.prove import Prover
 
-        config.pluginmanager.register(Prover(config), "lossdemo-verify")
-    if config.option.replace:
+        config.pluginmanager.register(Prover(config), "lossdemo-prover")
+    if option.replace:
         from lossdemo.verify.replace import Replacer
 
-        config.pluginmanager.register(Replacer(config), "lossdemo-verify")
-    if config.option.verdicts and not hasattr(config, "workerinput"):  # the reports of workers come to the controller
+        config.pluginmanager.register(Replacer(config), "lossdemo-replacer")
+    if option.verdicts and not hasattr(config, "workerinput"):  # the reports of workers come to the controller
         from lossdemo.verify.recorder import Recorder
 
-        config.pluginmanager.register(Recorder(_writable(config.option.verdicts)), "lossdemo-recorder")
-
-
-def _verify(config: pytest.Config) -> Verify:
-    from lossdemo.verify.run import run
-
-    plugin = config.pluginmanager.get_plugin("lossdemo-verify")
-    return plugin.verify if plugin else run
-
-
-def is_claim(item: pytest.Item) -> TypeGuard[SybilItem]:
-    """Whether an item is a claim of the book."""
-    return isinstance(item, SybilItem) and isinstance(item.example.parsed, Claim)
+        config.pluginmanager.register(Recorder(_writable(option.verdicts)), "lossdemo-recorder")
 
 
 def _writable(path: Path) -> Path:
@@ -106,118 +117,95 @@ def _writable(path: Path) -> Path:
     return path
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
-        return int(text)
-
-    return parse
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the run ends as after Ctrl-C, with what it found so far."""
 
 
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """A page of the book is collected once for each setting."""
-    config = parent.config
-    directory = config.rootpath / BOOK
-    if not is_page(file_path) or directory not in file_path.parents:
-        return None
-    if CHAPTERS not in config.stash:
-        book = Book(directory)
-        verify = _verify(config)
-        config.stash[CHAPTERS] = SybilCollection(Chapters(book, setting, verify) for setting in settings(config))
-    return config.stash[CHAPTERS].pytest()(file_path, parent)
+def _terminate(number: int, frame: Any) -> None:
+    raise Terminated
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """A claim carries its id and basis, into JUnit's XML too. One that cannot run here is skipped, with the reason."""
-    if is_claim(item):
-        item.user_properties += [("claim", item.example.parsed.id), ("basis", item.example.parsed.basis)]
-        if hasattr(item, "id"):
-            # Since 9.2 pytest keeps ids in parts. It reads `[cpu]` from its cache as a part of its own, Sybil makes it
-            # none, and without this --lf finds no claim that failed.
-            item._id = type(item.id).parse(item.nodeid)
-        evaluator: Any = item.example.region.evaluator
-        reason = not_run_because(item.example.parsed, evaluator.setting)
-        if reason:
-            item.add_marker(pytest.mark.skip(reason=f"not run here: {reason}"))
+class _Claims:
+    """The hooks of a project that has claims. `status` is what the process ends with if it ends by `os._exit(0)`."""
 
+    def __init__(self) -> None:
+        self.terminated = False
+        self.status = 1
+        self.handler: Any = None
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.TestReport]:
-    """What refuted a claim travels with the report as its `failure`: a line, and what came there."""
-    report = yield
-    if is_claim(item) and report.when == "call":
-        evaluator: Any = item.example.region.evaluator
-        report.failure = evaluator.failure and f"line {evaluator.failure.line}:\n{evaluator.failure.message}"
-    return report
+    def pytest_report_header(self, config: pytest.Config) -> str | None:
+        """A release that the book does not name."""
+        from lossdemo.verify import items
 
+        untried = []
+        releases = items.book(config).releases
+        for package in dict.fromkeys(release.package for release in releases):
+            here = items.installed(package)
+            if here and here[1] not in [release.version for release in releases if release.package == package]:
+                untried.append(f"{package} {here[0]} was not tried with these claims: see Releases in README.md")
+        return "\n".join(untried) or None
 
-class Chapters(Sybil):
-    """The chapters as Sybil documents in one setting: a region is a claim, and its name is the claim's id."""
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """From here SIGTERM is Ctrl-C, and the process does not end as a success while claims run."""
+        if threading.current_thread() is threading.main_thread():
+            self.handler = signal.signal(signal.SIGTERM, _terminate)
+        leave, process = os._exit, os.getpid()
+        os._exit = lambda status: leave(status or (self.status if os.getpid() == process else 0))
 
-    def __init__(self, book: Book, setting: Setting, verify: Verify) -> None:
-        super().__init__(parsers=[self.regions], pattern="*", path=str(book.directory), encoding="utf-8-sig")
-        self.book = book
-        self.setting = setting
-        self.verify = verify
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note which of the two it was."""
+        self.terminated = isinstance(excinfo.value, Terminated)
 
-    def parse(self, path: Path) -> Document:
-        """Read the page at `path`; one with problems fails the collection with all of them."""
-        try:
-            return super().parse(path)
-        except Refused as refused:
-            raise pytest.Collector.CollectError(str(refused)) from None
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """After SIGTERM the exit status is what a shell expects."""
+        if self.terminated:
+            session.exitstatus = 128 + signal.SIGTERM
+        self.status = int(session.exitstatus)
 
-    def regions(self, document: Document) -> Iterator[Region]:
-        """One region for each claim."""
-        for claim in self.book.claims(Path(document.path)):
-            yield Region(claim.start, claim.end, parsed=claim, evaluator=Evaluator(self.setting, self.verify))
+    def pytest_unconfigure(self) -> None:
+        """Leave SIGTERM as it was."""
+        if self.handler is not None:
+            signal.signal(signal.SIGTERM, self.handler)
 
-    def identify(self, example: Example) -> str:
-        """The claim's id and setting: `mae-resists-outliers-better-than-mse[cpu]`."""
-        return f"{example.parsed.id}[{self.setting}]"
-
-
-class Evaluator:
-    """Sybil's evaluator of one claim in one setting; `verify` is what runs it, and `failure` what it found last."""
-
-    def __init__(self, setting: Setting, verify: Verify) -> None:
-        self.setting = setting
-        self.verify = verify
-        self.failure: Failure | None = None
-
-    def __call__(self, example: Example) -> str | None:
-        """The failure as text, or None where the claim holds."""
-        claim: Claim = example.parsed
-        failure = self.failure = self.verify(claim, self.setting)
-        if failure is None:
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> ChapterFile | None:
+        """A page of the book is collected once for each setting."""
+        if file_path.suffix.lower() not in (".md", ".markdown"):
             return None
-        example.line, example.column = failure.line, 1  # Sybil reports this line: the prompt's, not the heading's
-        return f"{claim.title} [{self.setting}]\n\n{failure.message}"
+        from lossdemo.verify import items
 
+        return items.collect(file_path, parent)
 
-def settings(config: pytest.Config, dtypes: Sequence[str] = ("float32",)) -> list[Setting]:
-    """Every device with every dtype that the command line asks for, by default the devices here and `dtypes`."""
-    import torch
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """What another test changes is not the next claim's."""
+        from lossdemo.verify import items
 
-    from lossdemo.verify.run import Setting
+        if not isinstance(item, items.ClaimItem) and items.WORLD in item.config.stash:
+            items.world(item.config).forget()
 
-    return [
-        Setting(device, getattr(torch, dtype), config.option.seed, config.option.threads)
-        for device in dict.fromkeys(config.option.device or ["cpu", *["cuda"] * torch.cuda.is_available()])
-        for dtype in dict.fromkeys(config.option.dtype or dtypes)
-    ]
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+        """A claim's verdict travels with its report as `verdict`, in plain values for another process."""
+        report = yield
+        verdict = getattr(item, "verdict", None)
+        if verdict is not None and call.when == "call":
+            import msgspec
 
+            report.verdict = msgspec.to_builtins(verdict)
+        return report
 
-def not_run_because(claim: Claim, setting: Setting) -> str | None:
-    """Why `claim` cannot run in `setting` on this machine, or None where it can."""
-    import torch
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """A test that asks for `torch_setting` runs on each device and with each dtype that the command line names."""
+        if "torch_setting" in metafunc.fixturenames:
+            from lossdemo.verify import items
 
-    if setting.device == "cuda" and not torch.cuda.is_available():
-        return "torch finds no CUDA device"
-    if claim.needs and claim.needs != setting.device:
-        return f"the claim needs {claim.needs}"
-    major, minor = torch.__version__.split(".")[:2]
-    if claim.since and claim.since > (int(major), int(minor)):
-        return f"the claim holds since torch {'.'.join(map(str, claim.since))}, this is {torch.__version__}"
-    return None
+            dtypes = ["float32"] if "device" in metafunc.fixturenames else ["float32", "float64"]
+            metafunc.parametrize("torch_setting", items.settings(metafunc.config, dtypes), indirect=True, ids=str)
+
+    @pytest.fixture
+    def torch_setting(self, request: pytest.FixtureRequest) -> Generator[Setting]:
+        """Torch as a claim would find it in this setting: default device and dtype, seed, warnings as errors."""
+        from lossdemo.verify.run import torch_as
+
+        with torch_as(request.param):
+            yield request.param

@@ -1,108 +1,159 @@
-"""`pytest --prove`: each claim again under every wrong PyTorch that breaks a function it calls."""
+"""`pytest --prove`: each claim again under every wrong version of what it calls."""
+
+from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections import Counter, defaultdict
-from collections.abc import Generator
-from functools import wraps
-from typing import Any, NamedTuple
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cache, wraps
+from typing import Any
 
+import msgspec
 import pytest
 
-from lossdemo.verify.claims import Book, Claim
+from lossdemo.verify import items
+from lossdemo.verify.claims import Claim
+from lossdemo.verify.kept import Fate, Fates, claim_key, mutant_key
 from lossdemo.verify.mutant import MUTANTS, Make, Mutant, RefusedOnPurpose, arguments
 from lossdemo.verify.patch import Function, NoSuchTarget, locate, replaced, watched
-from lossdemo.verify.plugin import BOOK, is_claim
-from lossdemo.verify.run import Failure, Setting, run
+from lossdemo.verify.run import Setting, run, run_compared
+from lossdemo.verify.verdicts import Verdict
+
+KEPT = "lossdemo/proofs"  # where results are, in pytest's cache
 
 
-class Proof(NamedTuple):
-    """Which mutants a claim noticed, which it did not, which it could not, and which crashed by themselves.
+def load(modules: list[str]) -> list[Mutant]:
+    """The mutants of the modules and of those below them.
 
-    It could not notice one (`idle`) if it calls the target, but never so that the mutant differs from the original.
+    Raises:
+        pytest.UsageError: if one of them cannot be imported.
     """
-
-    killed: list[str]
-    survived: list[str]
-    idle: list[str]
-    crashed: dict[str, str]
-
-    @property
-    def vacuous(self) -> bool:
-        """Whether the claim shows nothing: it holds, and noticed no mutant."""
-        return not self.killed and not self.crashed
-
-
-def available() -> list[Mutant]:
-    """The mutants whose target this torch has."""
-    for name in pkgutil.iter_modules(importlib.import_module("lossdemo.mutants").__path__, "lossdemo.mutants."):
-        importlib.import_module(name.name)
-
-    def exists(target: str) -> bool:
+    for name in modules:
         try:
-            return bool(locate(target))
-        except NoSuchTarget:
-            return False
-
-    targets = {target: exists(target) for target in {mutant.target for mutant in MUTANTS}}
-    return [mutant for mutant in MUTANTS if targets[mutant.target]]
-
-
-def prove(claim: Claim, setting: Setting, candidates: list[Mutant]) -> tuple[Failure | None, Proof]:
-    """Run a claim as it is; where it holds, again under each of the candidates that a call of it could notice."""
-    waiting: dict[str, list[Mutant]] = defaultdict(list)
-    for mutant in candidates:
-        waiting[mutant.target].append(mutant)
-    called: set[str] = set()
-    noticeable: set[str] = set()
-
-    def watch(target: str, function: Function, args: tuple, kwargs: dict) -> None:
-        called.add(target)
-        for mutant in list(waiting[target]):
-            if mutant.when is None or mutant.when(arguments(function, args, kwargs)):
-                noticeable.add(mutant.name)
-                waiting[target].remove(mutant)
-
-    with watched(list(waiting), watch):
-        failure = run(claim, setting)
-    proof = Proof([], [], [], {})
-    for mutant in candidates if failure is None else ():
-        if mutant.name not in noticeable:
-            if mutant.target in called:
-                proof.idle.append(mutant.name)
-        else:
-            crashes: list[Exception] = []
-            with replaced(mutant.target, _Guarded(mutant.make, crashes)):
-                noticed = run(claim, setting)
-            if noticed is None:
-                proof.survived.append(mutant.name)
-            elif noticed.error in crashes:
-                proof.crashed[mutant.name] = repr(noticed.error)
-            else:
-                proof.killed.append(mutant.name)
-    return failure, proof
+            module = importlib.import_module(name)
+            for below in pkgutil.iter_modules(getattr(module, "__path__", ()), f"{name}."):
+                importlib.import_module(below.name)
+        except ImportError as error:
+            raise pytest.UsageError(f"mutants = {name!r}: importing it failed: {error!r}") from None
+    return [mutant for mutant in MUTANTS if any(f"{mutant.module}.".startswith(f"{name}.") for name in modules)]
 
 
-class _Guarded(NamedTuple):
-    """Makes a mutant and notes what it raises, unless it means it: a mistake of its own shows nothing of the claim."""
+def exists(target: str) -> bool:
+    """Whether there is a function at the dotted path `target`."""
+    try:
+        return bool(locate(target))
+    except NoSuchTarget:
+        return False
 
-    make: Make
-    crashes: list[Exception]
+
+@dataclass
+class Watch:
+    """Which mutants the calls of a claim could notice, and which targets it calls at all."""
+
+    waiting: dict[str, list[Mutant]]
+    called: set[str] = field(default_factory=set)
+    noticeable: set[str] = field(default_factory=set)
+
+    @classmethod
+    def over(cls, mutants: list[Mutant]) -> Watch:
+        """A watch over the targets of these mutants."""
+        waiting: dict[str, list[Mutant]] = defaultdict(list)
+        for mutant in mutants:
+            waiting[mutant.target].append(mutant)
+        return cls(waiting)
+
+    def __call__(self, target: str, function: Function, args: tuple, kwargs: dict) -> None:
+        """Note a call. One that does not fit the signature is left to the function, which says so in its own words."""
+        self.called.add(target)
+        if not self.waiting[target]:
+            return
+        try:
+            call = arguments(function, args, kwargs)
+        except TypeError:
+            return
+        able = [mutant for mutant in self.waiting[target] if _differs(mutant, call)]
+        for mutant in able:
+            self.noticeable.add(mutant.name)
+            self.waiting[target].remove(mutant)
+
+    def around(self) -> AbstractContextManager:
+        """While it is entered, calls are noted."""
+        return watched(list(self.waiting), self)
+
+
+def _differs(mutant: Mutant, call: dict[str, Any]) -> bool:
+    try:
+        return mutant.when is None or bool(mutant.when(call))
+    except Exception:  # a call that the condition was not written for, as one that the function refuses
+        return False
+
+
+class _Guarded:
+    """Makes a mutant and notes what it raises, unless it means it, or the original raised it: a mistake of its own."""
+
+    def __init__(self, make: Make) -> None:
+        self.make = make
+        self.crashes: list[Exception] = []
+        self.refusals: list[Exception] = []
 
     def __call__(self, original: Function) -> Function:
-        mutant = self.make(original)
+        raised: list[Exception] = []
+        mutant = self.make(_noting(original, raised))
 
         @wraps(mutant)
         def call(*args: Any, **kwargs: Any) -> Any:
+            if not _fits(original, args, kwargs):
+                return original(*args, **kwargs)
             try:
                 return mutant(*args, **kwargs)
-            except RefusedOnPurpose:
+            except RefusedOnPurpose as error:
+                self.refusals.append(error)
                 raise
             except Exception as error:
-                self.crashes.append(error)
+                if error not in raised:
+                    self.crashes.append(error)
                 raise
 
         return call
+
+
+def _noting(original: Function, raised: list[Exception]) -> Function:
+    """The original, which notes what it raises; a call that does not fit it is the caller's mistake."""
+
+    @wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except Exception as error:
+            if _fits(original, args, kwargs):
+                raised.append(error)
+            raise
+
+    return call
+
+
+def _fits(function: Function, args: tuple, kwargs: dict) -> bool:
+    try:
+        arguments(function, args, kwargs)
+    except TypeError:
+        return False
+    return True
+
+
+def fate(claim: Claim, setting: Setting, mutant: Mutant) -> tuple[Fate | None, str]:
+    """What becomes of a mutant under a claim; None, and its error, where it crashes by itself."""
+    guarded = _Guarded(mutant.make)
+    with replaced(mutant.target, guarded):
+        failure = run(claim, setting)
+    if failure is None:
+        return "survived", ""
+    if failure.error in guarded.crashes:
+        return None, repr(failure.error)
+    return ("refused" if failure.error in guarded.refusals else "killed"), ""
 
 
 class Prover:
@@ -110,103 +161,159 @@ class Prover:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.candidates = available()
-        self.proofs: dict[str, Proof] = {}
-        self.chapters: dict[str, str] = {}
-        self.seen: set[str] = set()
-        self.last: Proof | None = None
+        self.mutants = load(config.getini("mutants"))
+        self.here = [mutant for mutant in self.mutants if exists(mutant.target)]
+        self.every = config.option.prove_all
+        self.noticed: set[str] = set()  # mutants that need not be tried again
+        self.verdicts: dict[str, Verdict] = {}
+        self.fates: dict[str, Fates] = {}
+        self.keys = {mutant.name: mutant_key(mutant) for mutant in self.here}
+        self.key = cache(claim_key)
+        self.kept: dict[str, Fates] = {}
+        if config.pluginmanager.has_plugin("cacheprovider") and not config.option.prove_anew:
+            self.kept = config.cache.get(KEPT, {})
+        config.stash[items.VERIFY] = self.verify
 
-    def verify(self, claim: Claim, setting: Setting) -> Failure | None:
+    def verify(self, claim: Claim, setting: Setting) -> Verdict:
         """A failure where the claim does not hold, where no mutant breaks it, or where a mutant crashed."""
-        self.last = None
-        failure, proof = prove(claim, setting, self.candidates)
+        watch = Watch.over(self.here)
+        failure = run_compared(claim, setting, items.world(self.config), watch.around)
         if failure:
-            return failure
-        self.last = proof
-        if proof.crashed:
-            crashes = "\n".join(f"    {name}: {error}" for name, error in proof.crashed.items())
-            return Failure(claim.line, f"These mutants crashed by themselves: mend them.\n{crashes}")
-        if proof.vacuous:
-            tried = ", ".join(proof.survived) or "nothing, as it calls no function that a mutant breaks"
-            return Failure(claim.line, f"The claim is vacuous: it holds for wrong PyTorches too.\nTried: {tried}")
-        return None
+            return items.failed(failure)
+        able = [mutant for mutant in self.here if mutant.name in watch.noticeable]
+        idle = [m.name for m in self.here if m.target in watch.called and m.name not in watch.noticeable]
+        key = self.key(claim, setting)
+        fates = {mutant.name: self.kept.get(key, {}).get(self.keys[mutant.name]) for mutant in able}
+        crashed: dict[str, str] = {}
+        tried = False
+        for mutant in sorted(able, key=lambda mutant: (mutant.name in self.noticed, not fates[mutant.name])):
+            if fates[mutant.name] or not self._is_needed(mutant, fates):
+                continue
+            tried = True
+            fates[mutant.name], error = fate(claim, setting, mutant)
+            if error:
+                crashed[mutant.name] = error
+        self.noticed |= {name for name in fates if fates[name] in ("killed", "refused")}
+        self.fates[key] = {self.keys[name]: outcome for name, outcome in fates.items() if outcome}
+        if tried and (failure := run(claim, setting)):
+            message = f"The claim does not repeat: it held once, and then did not.\n{failure.message}"
+            return items.failed(failure._replace(message=message, reason="the claim does not repeat"))
+        return _judged(claim, fates, idle, crashed)
+
+    def _is_needed(self, mutant: Mutant, fates: dict[str, Fate | None]) -> bool:
+        return self.every or mutant.name not in self.noticed or "killed" not in fates.values()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Only claims can be proved."""
-        config.hook.pytest_deselected(items=[item for item in items if not is_claim(item)])
-        items[:] = [item for item in items if is_claim(item)]
+        """Only claims can be proved: those without results first, of these the cheapest."""
+        claims = [item for item in items if isinstance(item, ClaimItem)]
+        config.hook.pytest_deselected(items=[item for item in items if not isinstance(item, ClaimItem)])
+        self.every = self.every or not self._is_whole({item.claim.id for item in claims})
+        keys = {item: self.key(item.claim, item.setting) for item in claims}
+        if not self.every:
+            claims.sort(key=lambda item: (keys[item] in self.kept, _size(item.claim)))
+        names = {key: name for name, key in self.keys.items()}
+        for fates in (self.kept.get(key, {}) for key in keys.values()):
+            self.noticed |= {names[key] for key in fates if fates[key] != "survived" and key in names}
+        items[:] = claims
+
+    def _is_whole(self, ids: set[str]) -> bool:
+        return items.book(self.config).ids <= ids
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, Any, pytest.TestReport]:
-        """The proof travels with the report as its `proof`, also from one process to another."""
-        report = yield
-        report.proof = self.last._asdict() if call.when == "call" and self.last else None
+    def pytest_runtest_makereport(self, item: ClaimItem, call: pytest.CallInfo[None]) -> Iterator[Any]:
+        """The results travel with the report, also from one process to another."""
+        report: Any = yield
+        key = self.key(item.claim, item.setting)
+        report.fates = {key: self.fates[key]} if call.when == "call" and key in self.fates else {}
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the proofs out of the reports."""
+        """Take the verdicts and results out of the reports."""
         if report.when == "call" or report.skipped:
-            self.seen.add(report.nodeid.partition("::")[2].partition("[")[0])
-        if getattr(report, "proof", None):  # the report of a worker that crashed is made by xdist
-            self.proofs[report.nodeid] = Proof(**report.proof)
+            self.verdicts[report.nodeid] = msgspec.convert(getattr(report, "verdict", None) or {}, Verdict)
+            self.fates |= getattr(report, "fates", {})  # the report of a worker that crashed is made by xdist
 
     def outcome(self) -> dict[str, list[str]]:
-        """Names of mutants: those that some claim kills, that no claim kills, that no claim calls, that torch lacks."""
-        killed = {name for proof in self.proofs.values() for name in proof.killed}
-        survived = {name for proof in self.proofs.values() for name in proof.survived + proof.idle} - killed
-        here = [mutant.name for mutant in self.candidates]
+        """Names of mutants: killed by a claim, by none, called by none, of a later torch, of what does not exist."""
+        verdicts = self.verdicts.values()
+        killed = {name for verdict in verdicts for name in verdict.killed or ()}
+        survived = {name for verdict in verdicts for name in (verdict.survived or ()) + (verdict.idle or ())} - killed
+        here = [mutant.name for mutant in self.here]
+        missing = [mutant for mutant in self.mutants if mutant not in self.here]
         return {
             "killed": [name for name in here if name in killed],
             "survived": [name for name in here if name in survived],
             "untouched": [name for name in here if name not in killed | survived],
-            "not in this torch": [mutant.name for mutant in MUTANTS if mutant not in self.candidates],
+            "not in this torch": [mutant.name for mutant in missing if _is_later(mutant)],
+            "without target": [f"{mutant.name} ({mutant.target})" for mutant in missing if not _is_later(mutant)],
         }
 
     def whole_book(self) -> bool:
         """Whether every claim was run, or skipped with a reason: only then a surviving mutant is a gap of the book."""
-        return Book(self.config.rootpath / BOOK).ids <= self.seen
+        return self._is_whole({nodeid.partition("::")[2].partition("[")[0] for nodeid in self.verdicts})
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Keep the matrix, and fail a run of the whole book that lets a mutant live, called or not."""
+        """Keep the results; fail a run that has a mutant without target, or the whole book if it lets one live."""
         if hasattr(self.config, "workerinput"):
             return
+        outcome, whole = self.outcome(), self.whole_book()
         if self.config.pluginmanager.has_plugin("cacheprovider") and self.config.cache:
-            proofs = {nodeid: proof._asdict() for nodeid, proof in self.proofs.items()}
-            self.config.cache.set("lossdemo/proofs", {"claims": proofs, "mutants": self.outcome()})
-        outcome = self.outcome()
-        gaps = outcome["survived"] + outcome["untouched"]
-        if session.exitstatus == pytest.ExitCode.OK and gaps and self.whole_book():
+            older = {} if whole else self.kept
+            self.config.cache.set(KEPT, older | {key: fates for key, fates in self.fates.items() if fates})
+        gaps = outcome["survived"] + outcome["untouched"] if whole else []
+        if session.exitstatus == pytest.ExitCode.OK and (gaps or outcome["without target"]):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The matrix by chapter; for a few claims, by claim."""
         write = terminalreporter.write_line
         terminalreporter.section("mutants")
-        if len(self.proofs) <= 5:
-            for nodeid, proof in self.proofs.items():
-                write(f"{nodeid} kills {len(proof.killed)} of {len(proof.killed) + len(proof.survived)}")
-                for verb, names in (("kills", proof.killed), ("does not notice", proof.survived)):
+        proved = {nodeid: verdict for nodeid, verdict in self.verdicts.items() if verdict.killed is not None}
+        if len(proved) <= 5:
+            for nodeid, verdict in proved.items():
+                killed, survived = verdict.killed or (), verdict.survived or ()
+                write(f"{nodeid} kills {len(killed)} of {len(killed) + len(survived)}")
+                for verb, names in (("kills", killed), ("does not notice", survived)):
                     write(f"    {verb}: {', '.join(names) or 'none'}")
-        else:
-            self._write_chapters(terminalreporter)
         outcome = self.outcome()
+        if outcome["without target"]:
+            write(f"mutants of what does not exist: {', '.join(outcome['without target'])}", red=True)
         if self.whole_book():
             write(", ".join(f"{len(names)} {kind}" for kind, names in outcome.items() if names))
             for kind in ("survived", "untouched", "not in this torch"):
                 if outcome[kind]:
                     write(f"{kind}: {', '.join(outcome[kind])}", red=kind != "not in this torch")
 
-    def _write_chapters(self, terminalreporter: pytest.TerminalReporter) -> None:
-        kills: dict[str, set[str]] = defaultdict(set)
-        claims = Counter()
-        fewest: dict[str, int] = {}
-        for nodeid, proof in self.proofs.items():
-            chapter = nodeid.partition("::")[0]
-            claims[chapter] += 1
-            kills[chapter] |= set(proof.killed)
-            fewest[chapter] = min(fewest.get(chapter, len(MUTANTS)), len(proof.killed))
-        terminalreporter.write_line(f"{'chapter':<24}{'claims':>8}{'mutants killed':>16}{'fewest by a claim':>20}")
-        for chapter in claims:
-            line = f"{chapter:<24}{claims[chapter]:>8}{len(kills[chapter]):>16}{fewest[chapter]:>20}"
-            terminalreporter.write_line(line)
+
+ClaimItem = items.ClaimItem  # hooks of pytest have a parameter `items`
+
+
+def _is_later(mutant: Mutant) -> bool:
+    """Whether the mutant says that this torch is too old for it."""
+    here = items.installed("torch")
+    return mutant.since is not None and here is not None and here[1] < mutant.since
+
+
+def _size(claim: Claim) -> int:
+    """A guess at what a claim costs: its largest number is how often it does something, or how large that is."""
+    numbers = re.findall(r"\d+", " ".join(example.source for example in (*claim.preamble, *claim.examples)))
+    return max(map(int, numbers), default=0)
+
+
+def _judged(claim: Claim, fates: dict[str, Fate | None], idle: list[str], crashed: dict[str, str]) -> Verdict:
+    """The verdict on a claim that holds. A mutant that refuses is noticed by every caller, and proves no claim."""
+    proof = {
+        "killed": tuple(name for name in fates if fates[name] in ("killed", "refused")),
+        "survived": tuple(name for name in fates if fates[name] == "survived"),
+        "idle": tuple(idle),
+    }
+    if crashed:
+        crashes = "\n".join(f"    {name}: {error}" for name, error in crashed.items())
+        message = f"These mutants crashed by themselves: mend them.\n{crashes}"
+        return Verdict(outcome="failed", message=message, reason="mutants crashed", at=claim.line, **proof)
+    if "killed" not in fates.values():
+        tried = ", ".join(fates) or "nothing, as it calls no function that a mutant breaks"
+        message = f"The claim is vacuous: it holds for wrong versions too.\nTried: {tried}"
+        return Verdict(outcome="vacuous", message=message, reason="vacuous", at=claim.line, **proof)
+    return Verdict(**proof)

@@ -1,7 +1,4 @@
-"""`pytest --verdicts FILE`: what becomes of each claim in a run, kept as `verdicts.Verdicts`.
-
-This module does not import the plugin by itself: pytest wants to do that, and a command that records may come first.
-"""
+"""`pytest --verdicts FILE`: what becomes of each claim in a run, kept as `verdicts.Verdicts`."""
 
 from __future__ import annotations
 
@@ -10,22 +7,23 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
+import torch
 
-from lossdemo.verify.claims import BASES, Book, Claim, Page
-from lossdemo.verify.verdicts import DATE, Outcome, Record, Refusal, Verdicts, checksum, printable
-
-if TYPE_CHECKING:
-    from lossdemo.verify.run import Setting  # torch comes with it
+from lossdemo.verify import items
+from lossdemo.verify.claims import BASES, Claim, Page
+from lossdemo.verify.run import Setting
+from lossdemo.verify.verdicts import DATE, Record, Refusal, Verdict, Verdicts, checksum, printable
 
 
 class Recorder:
     """A plugin that makes `verdicts` out of the reports of a run, and writes them where a path is given.
 
     It works in the process that the reports of all workers come to, so it is registered there alone. After a usage
-    error, or where claims were only collected, `verdicts` is None and nothing is written.
+    error, or where claims were only collected, `verdicts` is None and nothing is written; `unwritten` says why a file
+    could not be.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -74,27 +72,28 @@ class Recorder:
             terminalreporter.write_line(f"{len(self.verdicts.records)} verdicts are in {self.path}")
 
     def _made(self, config: pytest.Config) -> Verdicts:
-        import torch
-
-        from lossdemo.verify.plugin import BOOK, settings
-
-        book = Book(config.rootpath / BOOK)
-        pages = {f"{BOOK}/{path.relative_to(book.directory).as_posix()}": page for path, page in book.pages.items()}
-        on = settings(config)
-        places = [(chapter, claim, setting) for chapter in pages for claim in pages[chapter].claims for setting in on]
-        records = {(record.claim, record.setting): record for record in self._records(places)}
-        cuda = torch.cuda.is_available() and any(setting.device == "cuda" for setting in on)
+        pages = {items.chapter(config, path): page for path, page in items.book(config).checked.items()}
+        settings = items.settings(config)
+        cuda = torch.cuda.is_available() and any(setting.device == "cuda" for setting in settings)
+        records = {
+            (record.claim, record.setting): record  # a title that two claims have is in it once: they are refused
+            for chapter, page in pages.items()
+            for claim in page.claims
+            for setting in settings
+            for record in self._records(config, chapter, claim, setting)
+        }
         return Verdicts(
             date=datetime.now(UTC).strftime(DATE),
             torch=str(torch.__version__),
+            package=_under_test(config),
             python=platform.python_version(),
             platform=f"{platform.system()} {platform.release()}",
             processor=f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
             cuda=torch.cuda.get_device_name() if cuda else None,
-            prove=config.option.prove,
+            prove=config.pluginmanager.has_plugin("lossdemo-prover"),
             replace=tuple(config.option.replace or ()),
             refused=tuple(self._refusal(chapter, pages[chapter]) for chapter in pages if chapter in self._refused),
-            records=tuple(records.values()),  # the title of two claims is in it once: their chapters are refused
+            records=tuple(records.values()),
         )
 
     def _refusal(self, chapter: str, page: Page) -> Refusal:
@@ -102,70 +101,72 @@ class Recorder:
         text = "\n".join(f"line {line}: {message}" for line, message in problems)
         return Refusal(chapter, printable(text or self._refused[chapter]))
 
-    def _records(self, places: list[tuple[str, Claim, Setting]]) -> Iterator[Record]:
-        """In the book's order, whichever worker ran what: each claim that was selected, or may have been."""
-        for chapter, claim, setting in places:
-            nodeid = f"{chapter}::{claim.id}[{setting}]"
-            reports = self._reports[nodeid]
-            if reports or nodeid in self._selected:
-                yield _record(chapter, claim, setting, *_outcome(reports), reports)
-            elif chapter in self._refused and claim.basis in BASES:
-                yield _record(chapter, claim, setting, "not run", f"{chapter} is refused", [])
+    def _records(self, config: pytest.Config, chapter: str, claim: Claim, setting: Setting) -> Iterator[Record]:
+        """The claim's record, if it was selected, or may have been."""
+        nodeid = items.nodeid(config, claim, setting)
+        reports = self._reports[nodeid]
+        if reports or nodeid in self._selected:
+            yield _record(chapter, claim, setting, _verdict(reports), reports)
+        elif chapter in self._refused and claim.basis in BASES:
+            yield _record(chapter, claim, setting, _not_run(f"{chapter} is refused"), [])
 
 
-def _record(
-    chapter: str, claim: Claim, setting: Setting, outcome: Outcome, message: str, reports: list[pytest.TestReport]
-) -> Record:
-    call = next((report for report in reports if report.when == "call"), None)
-    proof = getattr(call, "proof", None)
+def _under_test(config: pytest.Config) -> str:
+    """The package whose mutants are named first, with its version."""
+    package = next(iter(config.getini("mutants")), "").partition(".")[0]
+    here = items.installed(package) if package else None
+    return f"{package} {here[0]}" if here else package
+
+
+def _record(chapter: str, claim: Claim, setting: Setting, verdict: Verdict, reports: list[pytest.TestReport]) -> Record:
     return Record(
+        **{name: getattr(verdict, name) for name in Verdict.__struct_fields__ if name not in ("message", "reason")},
+        message=printable(verdict.message),
+        reason=printable(verdict.reason),
         claim=claim.id,
         chapter=chapter,
         line=claim.line,
         title=claim.title,
         basis=claim.basis,  # pyrefly: ignore — a claim with another basis is refused
-        checksum=checksum(claim.text),
+        checksum=checksum("\n".join([*(example.source for example in claim.preamble), claim.text])),
         device=setting.device,
         dtype=str(setting.dtype).removeprefix("torch."),
         seed=setting.seed,
         threads=setting.threads,
-        outcome=outcome,
-        message=printable(message),
-        duration=round(call.duration, 4) if call else 0.0,
-        killed=tuple(proof["killed"]) if proof else None,
-        survived=tuple(proof["survived"]) if proof else None,
+        duration=round(sum(report.duration for report in reports if report.when == "call"), 4),
     )
 
 
-def _outcome(reports: list[pytest.TestReport]) -> tuple[Outcome, str]:
+def _not_run(reason: str) -> Verdict:
+    return Verdict(outcome="not run", message=reason, reason=reason)
+
+
+def _verdict(reports: list[pytest.TestReport]) -> Verdict:
     """What the reports of a claim's phases come to: the worst that they say, and why."""
-    for report in reports:
-        if report.failed:
-            return _failed(report)
-    for report in reports:
+    for report in sorted(reports, key=lambda report: report.outcome != "failed"):
+        found = msgspec.convert(getattr(report, "verdict", None) or {}, Verdict)
         known = getattr(report, "wasxfail", "").removeprefix("known: ")
+        if report.failed:
+            return _failed(report, found)
         if report.skipped and known:
-            return "known failure", f"{_text(report)}\n\n{known}"
+            return msgspec.structs.replace(found, outcome="known failure", message=f"{found.message}\n\n{known}")
         if report.skipped:
-            return "not run", _why_skipped(report)
+            return _not_run(_why_skipped(report))
+        if report.when == "call" and known:
+            return msgspec.structs.replace(found, message=f"listed as a known failure, and holds: {known}")
         if report.when == "call":
-            return "passed", f"listed as a known failure, and holds: {known}" if known else ""
-    return "not run", "the run ended before it was this claim's turn"
+            return found
+    return _not_run("the run ended before it was this claim's turn")
 
 
-def _failed(report: pytest.TestReport) -> tuple[Outcome, str]:
-    proof = getattr(report, "proof", None)
-    if proof:
-        from lossdemo.verify.prove import Proof
-
-        if Proof(**proof).vacuous:
-            return "vacuous", _text(report)
-    return "failed", _text(report) if report.when in ("call", "???") else f"in {report.when}:\n{_text(report)}"
-
-
-def _text(report: pytest.TestReport) -> str:
-    """What refuted the claim; where something else went wrong, in setup or by a crash of the worker, what that was."""
-    return getattr(report, "failure", None) or report.longreprtext
+def _failed(report: pytest.TestReport, found: Verdict) -> Verdict:
+    """A claim that failed, or something around it: a fixture, a crash of the worker, the limit of time."""
+    if found.outcome != "passed":
+        return found
+    text = report.longreprtext
+    message = text if report.when in ("call", "???") else f"in {report.when}:\n{text}"
+    lines = [line.removeprefix("E ").strip() for line in text.splitlines() if line.strip()]
+    return msgspec.structs.replace(found, outcome="failed", message=message, reason=lines[-1] if lines else "")
 
 
 def _why_skipped(report: pytest.TestReport) -> str:

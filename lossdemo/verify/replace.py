@@ -3,17 +3,21 @@
 import importlib
 import re
 import warnings
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lossdemo.verify.claims import Book, Claim
+from lossdemo.verify import items
+from lossdemo.verify.claims import Claim
 from lossdemo.verify.patch import Function, NoSuchTarget, locate, replaced, watched
-from lossdemo.verify.plugin import BOOK, is_claim
-from lossdemo.verify.run import Failure, Setting, run
+from lossdemo.verify.run import Setting, run, run_compared
+from lossdemo.verify.verdicts import Verdict
+
+ClaimItem = items.ClaimItem  # hooks of pytest have a parameter `items`
 
 
 class Replacer:
@@ -22,35 +26,41 @@ class Replacer:
     def __init__(self, config: pytest.Config) -> None:
         self.functions = dict(_parse(replacement) for replacement in config.option.replace)
         self.known = _read_known(config.option.known) if config.option.known else {}
-        book = Book(config.rootpath / BOOK)
-        self.stale = {claim: "names no claim of the book" for claim in self.known if claim not in book.ids}
+        ids = items.book(config).ids
+        self.stale = {claim: "names no claim of the book" for claim in self.known if claim not in ids}
+        self.config = config
+        config.stash[items.VERIFY] = self.verify
 
-    def verify(self, claim: Claim, setting: Setting) -> Failure | None:
+    def verify(self, claim: Claim, setting: Setting) -> Verdict:
         """Run a claim with the functions in place."""
+        return items.failed(run_compared(claim, setting, items.world(self.config), self._in_place))
+
+    @contextmanager
+    def _in_place(self) -> Generator[None]:
         with ExitStack() as stack:
             for target, function in self.functions.items():
                 stack.enter_context(replaced(target, partial(_standing_in, function)))
-            return run(claim, setting)
+            yield
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep the claims that call a target, known by running each as it is; mark those that are known to fail."""
         chosen, others = [], []
         for item in items:
-            (chosen if is_claim(item) and self._calls(item.example.region) else others).append(item)
+            (chosen if isinstance(item, ClaimItem) and self._calls(item) else others).append(item)
         if items and not chosen:
             raise pytest.UsageError(f"no claim that was selected calls {', '.join(self.functions)}")
         config.hook.pytest_deselected(items=others)
         items[:] = chosen
         for item in chosen:
-            reason = self.known.get(item.example.parsed.id)
+            reason = self.known.get(item.claim.id)
             if reason:
                 item.add_marker(pytest.mark.xfail(reason=f"known: {reason}", strict=False))
 
-    def _calls(self, region: Any) -> bool:
+    def _calls(self, item: ClaimItem) -> bool:
         called = []
         with watched(self.functions, lambda *call: called.append(call)):
-            run(region.parsed, region.evaluator.setting)
+            run(item.claim, item.setting)
         return bool(called)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -1,20 +1,21 @@
-"""Runs one claim in one setting, and leaves torch as it was."""
+"""Runs one claim in one setting, and sees that it left nothing behind."""
 
-import builtins
 import doctest
+import os
 import random
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
-from torch import _tensor_str
 
 from lossdemo.verify.claims import Claim
 from lossdemo.verify.compare import OutputChecker, mismatch
+from lossdemo.verify.world import STATES, World, clear_last_value
 
 
 class Setting(NamedTuple):
@@ -32,61 +33,48 @@ class Setting(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """What went wrong in a claim, at which line of its page, counted from 1, and what it raised unexpectedly."""
+    """What went wrong in a claim, at which line of its page, counted from 1, and what it raised unexpectedly.
+
+    `reason` says it in a line. `example` is what failed, and `got` what it printed.
+    """
 
     line: int
     message: str
+    reason: str
     error: BaseException | None = None
-
-
-def _set_default_device(device: torch.device) -> None:
-    # On the CPU no device is set at all: the mode that a set device brings costs small trainings half their time.
-    torch.set_default_device(None if device.type == "cpu" else device)
-
-
-# Every global that a claim may change: how to read it, and how to set it.
-STATE: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
-    (torch.get_default_device, _set_default_device),
-    (torch.get_default_dtype, torch.set_default_dtype),
-    (torch.get_num_threads, torch.set_num_threads),
-    (torch.is_grad_enabled, torch.set_grad_enabled),
-    (torch.is_warn_always_enabled, torch.set_warn_always),
-    (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
-    (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
-    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
-    (_tensor_str.get_printoptions, lambda options: torch.set_printoptions(**options)),
-    (lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
-    (lambda: torch.is_autocast_enabled("cuda"), lambda on: torch.set_autocast_enabled("cuda", on)),
-    (np.get_printoptions, lambda options: np.set_printoptions(**options)),
-    (np.geterr, lambda handling: np.seterr(**handling)),
-    (random.getstate, random.setstate),
-    (np.random.get_state, np.random.set_state),
-)
+    example: doctest.Example | None = None
+    got: str = ""
 
 
 @contextmanager
 def torch_as(setting: Setting) -> Generator[None]:
     """Torch's global state as `setting` says, seeded, with warnings as errors; afterwards as it was before."""
-    cuda = range(torch.cuda.device_count()) if setting.device == "cuda" else ()
-    before = [read() for read, _ in STATE]
+    before = [state.read() for state in STATES]
+    generators = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state_all() if setting.device == "cuda" else []
     try:
-        with torch.random.fork_rng(cuda), warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.inference_mode(False):
             warnings.simplefilter("error")
-            _set_default_device(torch.device(setting.device))
+            torch.set_default_device(None if setting.device == "cpu" else setting.device)
             torch.set_default_dtype(setting.dtype)
             torch.set_num_threads(setting.threads)
             torch.set_grad_enabled(True)
             torch.set_warn_always(True)  # or a warning would be seen by the first claim of a process alone
             torch.set_printoptions(profile="default")
-            torch.manual_seed(setting.seed)
+            # Without a GPU `torch.manual_seed` would note a stack for each, in case one comes.
+            (torch.default_generator if setting.device == "cpu" else torch).manual_seed(setting.seed)
             random.seed(setting.seed)
             np.random.seed(setting.seed)
             yield
     finally:
-        for (_, write), value in zip(STATE, before):
-            write(value)
-        torch.set_flush_denormal(False)  # torch cannot say how it was
-        vars(builtins).pop("_", None)  # what the last prompt printed
+        for state, value in zip(STATES, before):
+            if state.read() != value:
+                state.write(value)
+        random.setstate(generators[0])
+        np.random.set_state(generators[1])
+        torch.set_rng_state(generators[2])
+        torch.cuda.set_rng_state_all(cuda)
+        clear_last_value()
 
 
 class _Runner(doctest.DebugRunner):
@@ -99,18 +87,71 @@ class _Runner(doctest.DebugRunner):
 
 def run(claim: Claim, setting: Setting) -> Failure | None:
     """Run a claim behind its chapter's preamble, in a namespace of its own; None where it holds."""
-    examples = [*claim.preamble, *claim.examples]
-    namespace = {"__name__": claim.id}
-    test = doctest.DocTest(examples, namespace, claim.id, str(claim.path), 0, None)
+    with torch_as(setting):
+        return _run(claim)
+
+
+def run_compared(
+    claim: Claim, setting: Setting, world: World, around: Callable[[], AbstractContextManager] = nullcontext
+) -> Failure | None:
+    """Run a claim, inside of what `around` makes; one that leaves the world changed fails, whatever else it shows."""
+    for _ in range(2):
+        modules = len(sys.modules)
+        with torch_as(setting), world.compared() as changed, _unraisable(changed), _no_exit(), around():
+            failure = _run(claim)
+        if not changed or len(sys.modules) == modules:
+            break  # or the claim runs again, as what it imports may change things, once
+    if failure is None and changed:
+        left = "\n".join(f"    {change}" for change in changed)
+        message = f"The claim leaves behind, and other claims would see it:\n{left}"
+        return Failure(claim.line, message, f"the claim leaves behind: {'; '.join(changed)}")
+    return failure
+
+
+def _run(claim: Claim) -> Failure | None:
+    namespace: dict[str, Any] = {"__name__": claim.id}
+    test = doctest.DocTest([*claim.preamble, *claim.examples], namespace, claim.id, str(claim.path), 0, None)
     try:
-        with torch_as(setting):
-            _Runner(OutputChecker(), verbose=False).run(test)
+        _Runner(OutputChecker(), verbose=False).run(test)
     except doctest.DocTestFailure as failure:
-        return Failure(failure.example.lineno + 1, _comparison(failure.example, failure.got))
+        example, got = failure.example, failure.got
+        reason = mismatch(example.want, got) or got.strip().rpartition("\n")[2]
+        return Failure(example.lineno + 1, _comparison(example, got), reason, None, example, got)
     except doctest.UnexpectedException as failure:
-        error = failure.exc_info[1]
-        return Failure(failure.example.lineno + 1, _exception(failure.example, error), error)
+        error, example = failure.exc_info[1], failure.example
+        reason = traceback.format_exception_only(error)[0].strip().partition("\n")[0]
+        return Failure(example.lineno + 1, _exception(example, error), reason, error, example)
+    finally:
+        test.globs.clear()  # here, so that what a claim forgets to close is seen while it is its own
     return None
+
+
+@contextmanager
+def _unraisable(changed: list[str]) -> Generator[None]:
+    """Notes what is raised where nothing can catch it: by a destructor, also one that finds a file open."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda args: changed.append(f"{type(args.exc_value).__name__}: {args.exc_value}")
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+
+
+@contextmanager
+def _no_exit() -> Generator[None]:
+    """`os._exit` ends the process without a word, as a success if it likes: in a claim it is an error."""
+    leave, process = os._exit, os.getpid()
+
+    def refuse(status: int) -> NoReturn:
+        if os.getpid() != process:  # a child that the claim forked ends as it wants
+            leave(status)
+        raise RuntimeError(f"the claim calls os._exit({status}), which would end the run")
+
+    os._exit = refuse
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 def _comparison(example: doctest.Example, got: str) -> str:
