@@ -61,7 +61,8 @@ def torch_as(setting: Setting) -> Generator[None]:
             torch.set_grad_enabled(True)
             torch.set_warn_always(True)  # or a warning would be seen by the first claim of a process alone
             torch.set_printoptions(profile="default")
-            torch.manual_seed(setting.seed)
+            # Without a GPU `torch.manual_seed` would note a stack for each, in case one comes.
+            (torch.default_generator if setting.device == "cpu" else torch).manual_seed(setting.seed)
             random.seed(setting.seed)
             np.random.seed(setting.seed)
             yield

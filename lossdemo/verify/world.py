@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Generator, Iterator, Set
 from contextlib import contextmanager
 from types import ModuleType
@@ -34,7 +35,6 @@ WATCHED = {
     "math",
     "random",
     "re",
-    "warnings",
     "os",
     "sys",
 }
@@ -172,6 +172,7 @@ STATES = (
     State("NumPy's print options", np.get_printoptions, lambda options: np.set_printoptions(**options)),
     State("NumPy's handling of errors", np.geterr, lambda handling: np.seterr(**handling)),
     State("the decimal context", lambda: repr(decimal.getcontext()), lambda _: decimal.setcontext(decimal.Context())),
+    State("warnings.warn", lambda: warnings.warn, lambda warn: setattr(warnings, "warn", warn)),
     State("the working directory", os.getcwd, os.chdir),
     State("the environment", os.environ.copy, _set_environment),
     State("sys.path", sys.path.copy, lambda path: sys.path.__setitem__(slice(None), path)),
