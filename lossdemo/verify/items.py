@@ -73,6 +73,17 @@ def chapter(config: pytest.Config, path: Path) -> str:
     return path.relative_to(config.rootpath.resolve()).as_posix()
 
 
+def untried(config: pytest.Config) -> list[str]:
+    """The packages of which the book names releases, but not the one that is installed."""
+    releases = book(config).releases
+    found = []
+    for package in dict.fromkeys(release.package for release in releases):
+        here = installed(package)
+        if here and here[1] not in [release.version for release in releases if release.package == package]:
+            found.append(f"{package} {here[0]} was not tried with these claims: see Releases in README.md")
+    return found
+
+
 def collect(path: Path, parent: pytest.Collector) -> ChapterFile | None:
     """The chapter at `path`, if it is a page of the book."""
     claims = book(parent.config)

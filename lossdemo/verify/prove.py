@@ -325,25 +325,28 @@ class Prover:
         if session.exitstatus == pytest.ExitCode.OK and (gaps or outcome["without target"]):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """The matrix by chapter; for a few claims, by claim."""
-        write = terminalreporter.write_line
-        terminalreporter.section("mutants")
+    def summary(self) -> Iterator[tuple[str, bool]]:
+        """The matrix in lines, and whether each is bad news: by claim for a few of them, of a whole book by mutant."""
         proved = {nodeid: verdict for nodeid, verdict in self.verdicts.items() if verdict.killed is not None}
-        if len(proved) <= 5:
-            for nodeid, verdict in proved.items():
-                killed, survived = verdict.killed or (), verdict.survived or ()
-                write(f"{nodeid} kills {len(killed)} of {len(killed) + len(survived)}")
-                for verb, names in (("kills", killed), ("does not notice", survived)):
-                    write(f"    {verb}: {', '.join(names) or 'none'}")
+        for nodeid, verdict in proved.items() if len(proved) <= 5 else ():
+            killed, survived = verdict.killed or (), verdict.survived or ()
+            yield f"{nodeid} kills {len(killed)} of {len(killed) + len(survived)}", False
+            for verb, names in (("kills", killed), ("does not notice", survived)):
+                yield f"    {verb}: {', '.join(names) or 'none'}", False
         outcome = self.outcome()
         if outcome["without target"]:
-            write(f"mutants of what does not exist: {', '.join(outcome['without target'])}", red=True)
+            yield f"mutants of what does not exist: {', '.join(outcome['without target'])}", True
         if self.whole_book():
-            write(", ".join(f"{len(names)} {kind}" for kind, names in outcome.items() if names))
+            yield ", ".join(f"{len(names)} {kind}" for kind, names in outcome.items() if names), False
             for kind in ("survived", "untouched", "not in this torch"):
                 if outcome[kind]:
-                    write(f"{kind}: {', '.join(outcome[kind])}", red=kind != "not in this torch")
+                    yield f"{kind}: {', '.join(outcome[kind])}", kind != "not in this torch"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show it."""
+        terminalreporter.section("mutants")
+        for line, bad in self.summary():
+            terminalreporter.write_line(line, red=bad)
 
 
 ClaimItem = items.ClaimItem  # hooks of pytest have a parameter `items`
