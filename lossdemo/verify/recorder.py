@@ -151,7 +151,7 @@ def _verdict(reports: list[pytest.TestReport]) -> Verdict:
         if report.skipped and known:
             return msgspec.structs.replace(found, outcome="known failure", message=f"{found.message}\n\n{known}")
         if report.skipped:
-            return _not_run(_why_skipped(report))
+            return found if found.outcome == "not run" else _not_run(_why_skipped(report))
         if report.when == "call" and known:
             return msgspec.structs.replace(found, message=f"listed as a known failure, and holds: {known}")
         if report.when == "call":
