@@ -193,9 +193,9 @@ def test_outcomes_of_a_proof(spec: pytest.Pytester, workers: list[str]) -> None:
     verdicts = recorded(spec, "--prove", *workers)
     assert [record.outcome for record in verdicts.records] == ["passed", "failed", "vacuous", "not run"]
     strong, wrong, weak, absent = verdicts.records
-    assert "mse_is_halved" in strong.killed
+    assert "mse_loss_is_halved_under_mean" in strong.killed
     assert weak.killed == ()
-    assert "mse_is_halved" in weak.survived
+    assert "mse_loss_is_halved_under_mean" in weak.survived
     assert weak.reason.startswith("Tried: ")
     assert wrong.killed is wrong.survived is absent.killed is None
     assert verdicts.prove

@@ -18,18 +18,6 @@ from lossdemo.verify.mutant import (
 _log_softmax = torch.log_softmax
 
 
-@mutant("torch.nn.functional.ctc_loss", when=other_than(blank=0))
-def ctc_ignores_blank(original):
-    """The blank is always class 0."""
-    return using(original, blank=0)
-
-
-@mutant("torch.nn.functional.ctc_loss", when=other_than(zero_infinity=False))
-def ctc_ignores_zero_infinity(original):
-    """Impossible alignments stay infinite."""
-    return using(original, zero_infinity=False)
-
-
 @mutant("torch.nn.functional.ctc_loss")
 def ctc_ignores_input_lengths(original):
     """Padding read as frames."""

@@ -6,7 +6,7 @@ All of Sybil is here: a chapter is its document, a claim its region, and an item
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ class Chapters(Sybil):
 class ChapterFile(SybilFile):
     """A page of the book; one with problems fails its collection with all of them."""
 
-    def collect(self) -> Iterator[ClaimItem]:
+    def collect(self) -> Generator[ClaimItem]:
         """The page's claims, in each setting."""
         claims = book(self.config)
         problems = claims.checked[self.path.resolve()].problems

@@ -223,7 +223,7 @@ class Prover:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: ClaimItem, call: pytest.CallInfo[None]) -> Iterator[Any]:
         """The results travel with the report, also from one process to another."""
-        report = yield
+        report: Any = yield
         key = self.key(item.claim, item.setting)
         report.fates = {key: self.fates[key]} if call.when == "call" and key in self.fates else {}
         return report
