@@ -6,12 +6,12 @@ from textwrap import dedent
 
 import pytest
 import torch
-import torch._dynamo  # noqa: F401 — torch's optimizers import it, and it cannot be imported twice
+import torch._dynamo  # by optimizers: it cannot be imported twice
 from torch import nn
 from torch.nn import functional as F
 
 import lossdemo
-import lossdemo.verify.replace  # noqa: F401 — imported once, not by each run inside of this process
+import lossdemo.verify.replace  # once, not by each run inside of this process
 
 TARGET = "torch.nn.functional.mse_loss"
 CHAPTER = """\

@@ -73,7 +73,7 @@ class Replacer:
             stack.callback(logging.disable, logging.root.manager.disable)
             logging.disable(logging.INFO)  # of what compilers log
             for target, stand_in in stand_ins.items():
-                stack.callback(stand_in.end)
+                stack.callback(stand_in.leave)
                 for home in self.homes[target]:
                     stack.enter_context(replaced(home, lambda _, made=stand_in.in_place: made))
             yield

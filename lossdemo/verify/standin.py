@@ -12,37 +12,34 @@ from torch import Tensor
 from lossdemo.verify.mutant import signature
 from lossdemo.verify.patch import Function
 
-_OF_LEAF = 2**63  # nodes that gather a leaf's gradient have no number of their own, but the largest
-_ENOUGH = 1000  # calls from within one backward
-
 Signatures = tuple[inspect.Signature | None, inspect.Signature | None]  # the original's, and the function's
+_LEAF = 2**63  # nodes that gather the gradient of a leaf have no number of their own, but the largest
+_ENOUGH = 1000  # calls from within one backward
 
 
 class _Lacks(BaseException):
-    """The call has an argument that the stand-in's signature has not; no claim's `except` takes it for a refusal."""
+    """The function does not have an argument of the call; no claim's `except` takes it for a refusal."""
 
 
 class StandIn:
-    """`function` in the place of `original`, which is at its place again while `function` runs: many are built on it.
+    """`function` in the place of `original`, which is there again while `function` runs, forward or backward.
 
-    This holds for its backward too. Warnings of `function` are its own affair: those alone are passed on that are in
-    `expected`, by category and text. For a claim, `calls` counts its calls, `warned` has their warnings, `lacks` is the
-    argument that `function` does not have, and `raised` what it raised. With `comparing` the original runs beside it,
-    and `kinds` names each difference: value, gradient, shape, refused and so on.
+    What `function` warns of is its own affair, but for what is in `expected`, by category and text. Of the claim that
+    runs `calls` counts the calls, `warned` has all warnings, `lacks` is an argument that `function` does not have, and
+    `raised` what it raised. While `comparing`, the original runs too, and `kinds` has what it did differently.
     """
 
     def __init__(self, original: Function, function: Function) -> None:
         self.original = original
         self.in_place = self._class(function) if isinstance(function, type) else self._wrapped(function, original)
-        self.forward = self.nodes = 0
+        self.running = ""  # what of the function runs: its forward, or a node of autograd's graph
         self.begin()
 
     def begin(self, expected: set[tuple[str, str]] | None = None, comparing: bool = False) -> None:
-        """Forget the claim before; `expected` is None where every warning is passed on."""
+        """Forget the claim before. All warnings are `expected` where it is None."""
         self.expected, self.comparing = expected, comparing
         self.calls = self.within = 0
-        self.lacks, self.kinds, self.raised = "", [], []
-        self.warned: dict[tuple[str, str], warnings.WarningMessage] = {}
+        self.lacks, self.kinds, self.raised, self.warned = "", [], [], set()
 
     def _wrapped(self, function: Function, original: Function, inside: Function | None = None) -> Function:
         signatures = signature(original), signature(getattr(function, "forward", function))
@@ -54,7 +51,6 @@ class StandIn:
         return call
 
     def _class(self, function: Any) -> type:
-        """A class below `function`: what its instances compute runs under the eyes of this too."""
         standin: Any = self
         signatures = signature(self.original), signature(function)
 
@@ -72,22 +68,21 @@ class StandIn:
         return Meta(function.__name__, (function,), names)
 
     def _call(self, function: Function, inside: Function, signatures: Signatures, args: tuple, kwargs: dict) -> Any:
-        backward = torch._C._current_graph_task_id() != -1
-        if not backward and not self.forward:
-            self.end()
-        if self.forward or self.nodes:
+        in_backward = torch._C._current_graph_task_id() != -1
+        if not in_backward:
+            self.leave("node")  # which raised, or it had an end
+        if self.running:
             return inside(*args, **kwargs)
-        self.within = self.within + 1 if backward else 0
+        self.within = self.within + 1 if in_backward else 0
         if self.within > _ENOUGH:
             raise RecursionError(
                 f"called {_ENOUGH} times in one backward: does its backward call it in another thread?"
             )
         self.calls += 1
         places, names = self._fitted(*signatures, args, kwargs)
-        since = torch._C._autograd._get_sequence_nr()
         result = error = None
-        self._open()
-        self.forward += 1
+        self._enter("forward")
+        before = self.before
         try:
             result = function(*places, **names)
         except Exception as raised:
@@ -96,11 +91,10 @@ class StandIn:
         finally:
             if self.comparing and not isinstance(self.original, type):
                 self.kinds += self._differences(result, error, args, kwargs)
-            self.forward -= 1
-            heard = self._close()
+            heard = self.leave("forward")
         for warning in heard:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        self._follow(result, since)
+        self._follow(result, before)
         return result
 
     def _fitted(
@@ -111,13 +105,13 @@ class StandIn:
             return args, kwargs
         kinds = {parameter.kind for parameter in takes.parameters.values()}
         try:
-            given = known.bind(*args, **kwargs)
-        except TypeError:  # the original would refuse it; so may the stand-in
+            given = known.bind(*args, **kwargs).arguments
+        except TypeError:  # the original would refuse it; so may the function
             return args, kwargs
-        if inspect.Parameter.VAR_POSITIONAL in kinds or len(given.arguments) < len(args) + len(kwargs):
+        if inspect.Parameter.VAR_POSITIONAL in kinds or len(given) < len(args) + len(kwargs):
             return args, kwargs
         places, names = [], {}
-        for name, value in given.arguments.items():
+        for name, value in given.items():
             default = known.parameters[name].default
             if default is inspect.Parameter.empty and name not in kwargs:
                 places.append(value)
@@ -128,52 +122,40 @@ class StandIn:
                 raise _Lacks(name)
         return tuple(places), names
 
-    def _open(self) -> None:
-        if not self.forward and not self.nodes:
+    def _enter(self, what: str) -> None:
+        if not self.running:
+            self.running, self.before = what, torch._C._autograd._get_sequence_nr()
             self.recorder = warnings.catch_warnings(record=True)
             self.heard = self.recorder.__enter__()
             warnings.simplefilter("always")
 
-    def _close(self) -> list[warnings.WarningMessage]:
+    def leave(self, what: str = "node") -> list[warnings.WarningMessage]:
         """What was warned of and is to be passed on, each once: torch.compile repeats itself."""
-        if self.forward or self.nodes:
+        if self.running != what:
             return []
+        self.running = ""
         self.recorder.__exit__(None, None, None)
-        new = {(warning.category.__name__, str(warning.message)): warning for warning in self.heard}
-        self.warned |= new
-        return [warning for key, warning in new.items() if self.expected is None or key in self.expected]
+        heard = {(warning.category.__name__, str(warning.message)): warning for warning in self.heard}
+        self.warned |= heard.keys()
+        return [warning for key, warning in heard.items() if self.expected is None or key in self.expected]
 
-    def _follow(self, result: Any, since: int) -> None:
+    def _follow(self, result: Any, before: int) -> None:
         """See when a node of autograd's graph runs that was made since then."""
         waiting, seen = [tensor.grad_fn for tensor in _tensors(result)], set()
         while waiting:
             node: Any = waiting.pop()
-            if node is None or node in seen or not since <= node._sequence_nr() < _OF_LEAF:
-                continue
-            seen.add(node)
-            waiting += [below for below, _ in node.next_functions]
-            begun: list[int] = []
-            node.register_prehook(lambda _, begun=begun: self._node_begins(begun))
-            node.register_hook(lambda gradients, _, begun=begun: self._node_ends(gradients, begun))
+            if node is not None and node not in seen and before <= node._sequence_nr() < _LEAF:
+                seen.add(node)
+                waiting += [below for below, _ in node.next_functions]
+                node.register_prehook(lambda _: self._enter("node"))
+                node.register_hook(self._ends)
 
-    def _node_begins(self, begun: list[int]) -> None:
-        self._open()
-        self.nodes += 1
-        begun.append(torch._C._autograd._get_sequence_nr())
-
-    def _node_ends(self, gradients: Any, begun: list[int]) -> None:
-        self.nodes = max(0, self.nodes - 1)
-        self._close()
-        self._follow(gradients, begun.pop())  # with create_graph they have nodes of their own
-
-    def end(self) -> None:
-        """End what nodes that raised left begun."""
-        if self.nodes:
-            self.nodes = 0
-            self._close()
+    def _ends(self, gradients: Any, _: Any) -> None:
+        if self.running == "node":
+            self.leave()
+            self._follow(gradients, self.before)  # with create_graph they have nodes of their own
 
     def _differences(self, result: Any, error: Exception | None, args: tuple, kwargs: dict) -> Iterator[str]:
-        """What the original does otherwise in the same call."""
         with torch.random.fork_rng(devices=[]):
             try:
                 wanted = self.original(*args, **kwargs)
@@ -190,27 +172,26 @@ class StandIn:
 
 
 def refused(error: BaseException) -> str:
-    """The kind of difference of an exception where a value is expected."""
+    """The kind of an exception where a value is expected."""
     return "argument not supported" if isinstance(error, (TypeError, NotImplementedError)) else "refused"
 
 
 def _different(wanted: Tensor, result: Tensor, tensors: list[Tensor]) -> Iterator[str]:
-    if wanted.shape != result.shape or wanted.dtype != result.dtype:
+    if wanted.shape != result.shape:
         yield "shape"
-    elif not _close(wanted, result):
+    elif wanted.dtype != result.dtype or not _equal(wanted, result):
         yield "value"
-    elif wanted.requires_grad or result.requires_grad:
-        leaves = [tensor for tensor in tensors if tensor.requires_grad]
+    elif leaves := [tensor for tensor in tensors if tensor.requires_grad]:
         upstream = torch.rand_like(wanted) + 0.5
         try:
             pairs = [torch.autograd.grad(y, leaves, upstream, True, allow_unused=True) for y in (wanted, result)]
-        except RuntimeError:  # one of them cannot be differentiated
-            pairs = [[torch.ones(())], [torch.zeros(())]]
-        if not all(_close(*(torch.zeros(()) if g is None else g for g in pair)) for pair in zip(*pairs)):
+        except RuntimeError:  # one of them has no gradient
+            pairs = [(torch.ones(()),), (None,)]
+        if not all(_equal(*(torch.zeros(()) if g is None else g for g in pair)) for pair in zip(*pairs)):
             yield "gradient"
 
 
-def _close(a: Tensor, b: Tensor) -> bool:
+def _equal(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(*torch.broadcast_tensors(a.detach(), b.detach()), rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
