@@ -141,10 +141,9 @@ class Replacer:
             write(f"{target} by {name}")
         found = {column for _, column in self.table} - {"passed"}
         columns = ["passed", *sorted(found, key=lambda column: (column.startswith("no "), column))]
-        write("".join(["basis".ljust(12), *(f"  {column}" for column in columns)]))
-        for basis in BASES:
-            numbers = (f"  {self.table[basis, column] or '·':>{len(column)}}" for column in columns)
-            write("".join([basis.ljust(12), *numbers]))
+        for basis in ("basis", *BASES) if self.table else ():
+            cells = (column if basis == "basis" else str(self.table[basis, column] or "·") for column in columns)
+            write("".join([basis.ljust(12), *(f"  {cell:>{len(column)}}" for cell, column in zip(cells, columns))]))
         for claim, why in self.stale.items():
             write(f"stale in --known: {claim} {why}", yellow=True)
         failed = terminalreporter.stats.get("failed", [])

@@ -48,6 +48,7 @@ class StandIn:
         def call(*args: Any, **kwargs: Any) -> Any:
             return self._call(function, inside or original, signatures, args, kwargs)
 
+        call.__name__ = getattr(original, "__name__", call.__name__)  # as claims print it
         return call
 
     def _class(self, function: Any) -> type:
@@ -61,11 +62,11 @@ class StandIn:
                     return make(*args, **kwargs)
                 return standin._call(make, standin.original, signatures, args, kwargs)
 
-        names = {name: getattr(function, name) for name in ("__module__", "__qualname__", "__doc__")}
+        names = {name: getattr(function, name) for name in ("__module__", "__doc__")}
         for name in {"forward", "step"} & {*dir(function)}:
             method = getattr(function, name)
             names[name] = self._wrapped(method, getattr(self.original, name, method), method)
-        return Meta(function.__name__, (function,), names)
+        return Meta(self.original.__name__, (function,), names)
 
     def _call(self, function: Function, inside: Function, signatures: Signatures, args: tuple, kwargs: dict) -> Any:
         in_backward = torch._C._current_graph_task_id() != -1
