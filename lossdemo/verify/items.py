@@ -159,6 +159,8 @@ class ClaimItem(SybilItem):
         """Run the claim as the options of the run say."""
         verify = self.config.stash.get(VERIFY, None)
         self.verdict = verify(self.claim, self.setting) if verify else self._run()
+        if self.verdict.outcome == "not run":
+            pytest.skip(self.verdict.reason)
         if self.verdict.outcome != "passed":
             raise ClaimFailed(self.verdict)
 
@@ -174,7 +176,9 @@ class ClaimItem(SybilItem):
         if not isinstance(excinfo.value, ClaimFailed):
             return pytest.Item.repr_failure(self, excinfo, style)
         verdict = excinfo.value.verdict
-        return f"{chapter(self.config, self.path.resolve())}:{verdict.at}: {self.claim.title}\n\n{verdict.message}"
+        kind = f" ({self.claim.basis}: {verdict.kind})" if verdict.kind else ""
+        where = f"{chapter(self.config, self.path.resolve())}:{verdict.at}"
+        return f"{where}: {self.claim.title}{kind}\n\n{verdict.message}"
 
     def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
         return excinfo.traceback  # Sybil's wants its own frames in it, and a warning from pytest has none

@@ -126,7 +126,7 @@ class Recorder:
                 message = f"{found.message}\n\n{known}"
                 return msgspec.structs.replace(found, outcome="known failure", message=message, reason=known)
             if report.skipped:
-                return _not_run(_why_skipped(report))
+                return found if found.outcome == "not run" else _not_run(_why_skipped(report))
             if report.when == "call" and known:
                 holds = f"listed as a known failure, and holds: {known}"
                 return msgspec.structs.replace(found, message=holds, reason=holds)
