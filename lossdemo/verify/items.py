@@ -164,6 +164,10 @@ class ClaimItem(SybilItem):
         if self.verdict.outcome != "passed":
             raise ClaimFailed(self.verdict)
 
+    def _initrequest(self) -> None:
+        """Ready to run again, as plugins ask that run a failure once more."""
+        self.request_fixtures(())
+
     def _run(self) -> Verdict:
         return failed(run_compared(self.claim, self.setting, world(self.config)))
 
@@ -209,7 +213,8 @@ def not_run_because(claim: Claim, setting: Setting) -> str | None:
     for release, holds, word in ((claim.since, _not_before, "since"), (claim.until, _not_after, "until")):
         here = release and installed(release.package)
         if release and (not here or not holds(here, release)):
-            return f"the claim holds {word} {release}, this is {here[0] if here else 'not installed'}"
+            found = f"this is {here[0]}" if here else f"{release.package} is not installed"
+            return f"the claim holds {word} {release}, {found}"
     return None
 
 

@@ -54,6 +54,7 @@ _COUNTERS = (
     "last_type",
     "last_value",
     "last_traceback",
+    "Storage",  # torch's own sign of the default dtype, which is compared by itself
 )
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
