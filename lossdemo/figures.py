@@ -34,7 +34,7 @@ Place = tuple[float, float]  # where a text begins, in the units of the axes
 class Curve(NamedTuple):
     """A loss of one variable, and where its name stands beside its values and beside its slopes.
 
-    At a kink the slope jumps, and a dot shows the one that torch takes there.
+    At a kink the slope jumps, and a dot shows the one that torch takes there since 2.14.
     """
 
     name: str

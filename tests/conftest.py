@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from lossdemo.verify.run import Setting
 from lossdemo.verify.verdicts import Verdicts
 
 # The same examples everywhere, and no deadline: machines are noisy.
-settings.register_profile("lossdemo", derandomize=True, deadline=None)
+settings.register_profile("lossdemo", derandomize=True, deadline=None, max_examples=25)
 settings.load_profile("lossdemo")
 
 # A claim that holds, one that does not, a weak one, and one that needs a GPU.
@@ -108,3 +109,15 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     """A project that has claims. A run in this process leaves `os._exit` wrapped, which is undone."""
     monkeypatch.setattr(os, "_exit", os._exit)
     return Project(pytester)
+
+
+@pytest.fixture
+def setting(torch_setting: Setting) -> Setting:
+    """The setting in which torch is: each device and dtype that the command line names."""
+    return torch_setting
+
+
+@pytest.fixture
+def device(setting: Setting) -> str:
+    """The device of the setting, for a test that chooses its dtypes itself."""
+    return setting.device

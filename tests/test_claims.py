@@ -1,5 +1,6 @@
 """Reading claims out of Markdown: what is found, and what is refused with file, line and what to do."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from lossdemo.verify.claims import Book, Refused, slug
+from lossdemo.verify.claims import Book, Refused, Release, slug
 
 CHAPTER = """\
 # Sums
@@ -55,11 +56,39 @@ def test_reads_a_claim(tmp_path: Path) -> None:
     assert claim.text.startswith("## One and one")
 
 
-def test_reads_since_and_needs(tmp_path: Path) -> None:
-    """The last line may say which torch and which device a claim needs, also over two lines."""
-    text = CHAPTER.replace("Basis: mathematics ·", "Basis: observed · Since: torch 2.12 · Needs: cuda\n·")
+def test_reads_releases_needs_and_symptoms(tmp_path: Path) -> None:
+    """The last line may say of which releases a claim is true, what it needs, and whom it helps."""
+    fields = (
+        "Basis: observed · Since: torch 2.12 · Until: torch 2.13 · Needs: processes\n· Symptoms: sum of 3; too large ·"
+    )
+    text = CHAPTER.replace("Basis: mathematics ·", fields)
     (claim,) = book(tmp_path, sums=text).claims(tmp_path / "sums.md")
-    assert (claim.basis, claim.since, claim.needs) == ("observed", (2, 12), "cuda")
+    assert (claim.basis, claim.needs) == ("observed", "processes")
+    assert (claim.since, claim.until) == (Release("torch", (2, 12)), Release("torch", (2, 13)))
+    assert claim.symptoms == ("sum of 3", "too large")
+
+
+def test_reads_the_releases_that_the_readme_names(tmp_path: Path) -> None:
+    """`Releases:` in README.md names the releases that were tried; the name of a package holds until the next."""
+    readme = "# R\n\nReleases: torch 2.13, 2.9,\n2.14, focal 0.2\n\n[sums](sums.md)\n"
+    releases = book(tmp_path, README=readme, sums=CHAPTER).releases
+    assert [str(release) for release in releases] == ["focal 0.2", "torch 2.9", "torch 2.13", "torch 2.14"]
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("Since: torch 99.0", "torch 99.0 is none of the releases in README.md: torch 2.13, torch 2.14"),
+        ("Until: torch 2.12", "torch 2.12 is none of the releases"),
+        ("Since: torch 2.14 · Until: torch 2.13", "no release is both since torch 2.14 and until torch 2.13"),
+        ("Since: torch ٢.١٣", "is not a release: write it as 'Since: torch 2.13'"),
+    ],
+)
+def test_refuses_releases_on_which_a_claim_would_never_run(tmp_path: Path, field: str, message: str) -> None:
+    """A release that README.md does not name, where it names others of the package, is refused."""
+    readme = "# R\n\nReleases: torch 2.13, 2.14\n\n[sums](sums.md)\n"
+    found = refusals(tmp_path, sums=CHAPTER.replace("· Source", f"· {field} · Source"), README=readme)
+    assert message in "\n".join(text for *_, text in found)
 
 
 def test_an_example_may_have_several_fences_and_a_subheading(tmp_path: Path) -> None:
@@ -79,12 +108,25 @@ def test_only_tracebacks_have_ellipsis(tmp_path: Path) -> None:
 
 
 def test_chapters_come_in_the_order_of_the_readme(tmp_path: Path) -> None:
-    """The README's links give the order; a chapter that it does not link to comes last."""
+    """The README's links give the order; a chapter that it does not link to comes last, and is refused."""
     other = CHAPTER.replace("two", "three")
     third = CHAPTER.replace("two", "four")
     pages = book(tmp_path, README="[b](b.md) then [a](a.md)", a=CHAPTER, b=other, c=third)
     assert [path.stem for path in pages.pages] == ["b", "a", "README", "c"]
     assert [claim.path.stem for claim in pages] == ["b", "a", "c"]
+    with pytest.raises(Refused, match=r"c\.md:1: README.md beside it does not link to this chapter"):
+        pages.claims(tmp_path / "c.md")
+
+
+def test_ignores_what_is_no_page(tmp_path: Path) -> None:
+    """Locks of editors, hidden files, directories, pipes and links to nothing are no chapters."""
+    for name in (".#sums.md", "gone.md"):
+        (tmp_path / name).symlink_to("nothing")
+    (tmp_path / "._sums.md").write_bytes(b"\xff")
+    (tmp_path / "directory.md").mkdir()
+    os.mkfifo(tmp_path / "pipe.md")
+    pages = book(tmp_path, sums=CHAPTER)
+    assert [path.name for path in pages.checked] == ["sums.md"]
 
 
 @pytest.mark.parametrize(
@@ -103,9 +145,9 @@ def test_slug_is_githubs(title: str, anchor: str) -> None:
     assert slug(title) == anchor
 
 
-def test_marks_in_a_title_are_not_part_of_it(tmp_path: Path) -> None:
-    """Code and emphasis in a heading are read without their marks."""
-    (claim,) = book(tmp_path, sums=CHAPTER.replace("One and", "`One` *and*")).claims(tmp_path / "sums.md")
+def test_code_marks_in_a_title_are_not_part_of_it(tmp_path: Path) -> None:
+    """Code in a heading is read without its marks."""
+    (claim,) = book(tmp_path, sums=CHAPTER.replace("One and", "`One` and")).claims(tmp_path / "sums.md")
     assert (claim.title, claim.id) == ("One and one is two", "one-and-one-is-two")
 
 
@@ -115,9 +157,9 @@ REFUSED = {
     "no basis": ("Basis: mathematics · Source: ", "See ", 7, "has no basis: end it with the line 'Basis:"),
     "text after the basis": ("/peano)\n", "/peano)\n\nOne more thing.\n", 7, "has no basis: end it"),
     "unknown basis": ("mathematics", "hearsay", 16, "'hearsay' is not one of mathematics, documented, observed"),
-    "unknown field": ("· Source:", "· Author:", 16, "is not one of Basis, Source, Since, Needs"),
+    "unknown field": ("· Source:", "· Author:", 16, "is not one of Basis, Since, Until, Needs, Symptoms, Source"),
     "unknown release": ("· Source:", "· Since: 2.13 · Source:", 16, "write it as 'Since: torch 2.13'"),
-    "unknown need": ("· Source:", "· Needs: tpu · Source:", 16, "only 'Needs: cuda' is"),
+    "unknown need": ("· Source:", "· Needs: tpu · Source:", 16, "it may be one of cuda, processes"),
     "long title": ("One and one is two", "One " * 18 + "and", 7, "has 75 characters, at most 72 are allowed"),
     "no claims": ("## ", "", 1, "a chapter has claims"),
     "py fence": ("is two\n", "is two\n\n```py\nx = 1\n```\n", 9, "```py is not run: write ```python"),
@@ -138,8 +180,41 @@ REFUSED = {
     "unlabelled fence": ("is two\n", "is two\n\n```\nx = 1\n```\n", 9, "``` is not run: write ```python"),
     "unknown fence": ("is two\n", "is two\n\n```cython\nx = 1\n```\n", 9, "```cython is not run: write ```python"),
     "indented code": ("is two\n", "is two\n\n    x = 1\n", 9, "indented code is not run"),
-    "fence inside HTML": ("is two\n", "is two\n\n<details>\n```python\n```\n</details>\n", 9, "write Markdown"),
-    "raw HTML": ("is two\n", "is two\n\n<div>x</div>\n", 9, "write Markdown"),
+    "fence inside HTML": ("is two\n", "is two\n\n<details>\n```python\n```\n</details>\n", 9, "an empty line after"),
+    "raw HTML": ("is two\n", "is two\n\n<div>x</div>\n", 9, "of HTML only <details> and <summary>"),
+    "heading under a fold's mark": ("Basis:", "<details>\n## Two\n\nBasis:", 16, "an empty line after"),
+    "claim inside a fold": ("Adding", "<details>\n\n## Two\n\n</details>\n\nAdding", 9, "this fold holds a heading"),
+    "fold left open": ("Basis:", "<details><summary>More</summary>\n\nBasis:", 16, "this fold is not closed"),
+    "fold closed twice": ("Adding", "</details>\n\nAdding", 9, "folds are opened and closed in turn"),
+    "fold in a fold": ("Adding", "<details>\n\n<details>\n\nAdding", 11, "folds are opened and closed in turn"),
+    "fold in text": ("Adding", "Adding </details>\n", 9, "is HTML: write Markdown"),
+    "heading by underline": ("Adding", "Two and two\n---\n\nAdding", 9, "not every reader takes this for a heading"),
+    "heading off the margin": ("Adding", " ## Two\n\nAdding", 9, "not every reader takes this for a heading"),
+    "heading with a tab": ("Adding", "##\tTwo\n\nAdding", 9, "not every reader takes this for a heading"),
+    "heading with closing marks": ("One and one is two", "One ##", 7, "not every reader takes this for a heading"),
+    "quoted heading": ("Adding", "> ## Two\n\nAdding", 9, "not every reader takes this for a heading"),
+    "link in a title": ("One and", "[One](sums.md) and", 7, "a title is plain text"),
+    "emphasis in a title": ("One and", "_One_ and", 7, "a title is plain text"),
+    "struck title": ("One and", "~~One~~ and", 7, "a title is plain text"),
+    "entity in a title": ("One and", "One &amp;", 7, "a title is plain text"),
+    "escape in a title": ("One and", "One \\* and", 7, "a title is plain text"),
+    "question": ("is two", "is two?", 7, "a title is plain text"),
+    "second title": ("Basis:", "# Two\n\nBasis:", 16, "a chapter has one title"),
+    "anchor of a subheading": ("Basis:", "### One and one is two\n\nBasis:", 7, "sums.md:16 has the same title"),
+    "fence in a list": (
+        "Adding",
+        "1. x\n\n   ```text\n   y\n   ```\n\nAdding",
+        11,
+        "not every reader takes this for code",
+    ),
+    "fence not closed": ("Basis:", "```text\nBasis:", 16, "this fence is not closed as it was opened"),
+    "tab in code": ("x + x\n", "x + (\t\tx)\n", 11, "a tab in this code would run as blanks"),
+    "NUL": ("Adding", "Add\0ing", 9, "U+0000 cannot be seen"),
+    "line separator": ("Adding", "Add\u2028ing", 9, "U+2028 cannot be seen"),
+    "turned writing": ("x + x\n2", "x + x  # \u202e\n2", 12, "U+202E cannot be seen"),
+    "front matter": ("# Sums", "---\na: b\n---\n\n# Sums", 1, "GitHub takes this for front matter"),
+    "link out of the repository": ("Adding", "[see](../../../../etc/hostname)", 9, "leads nowhere: no such file in"),
+    "anchor of a directory": ("Adding", "[see](.#x)", 9, "has no headings"),
     "HTML in text": ("Adding", "<b>Adding</b>", 9, "<b> is HTML: write Markdown"),
     "prompt in a list": ("is two\n", "is two\n\n1. >>> x + x\n", 9, "this prompt is not run"),
     "prompt in a table": ("is two\n", "is two\n\n| >>> x |\n", 9, "this prompt is not run"),
@@ -158,7 +233,7 @@ REFUSED = {
     "basis in a fence": ("Basis:", "```text\nBasis:", 7, "has no basis: end it with the line"),
     "rule after the basis": ("/peano)\n", "/peano)\n\n---\n", 7, "has no basis: end it with the line"),
     "title without letters": ("One and one is two", "???", 7, "the title has no letters"),
-    "same title": ("Basis:", "## One and *one* is two\n\nBasis:", 7, "sums.md:16 has the same title"),
+    "same title": ("Basis:", "## One and `one` is two\n\nBasis:", 7, "sums.md:16 has the same title"),
     "link to no heading": ("Adding", "[see](#nothing)", 9, "'#nothing' leads nowhere: sums.md has no such heading"),
     "link to no file": ("Adding", "[see](nothing.md)", 9, "'nothing.md' leads nowhere: no such file"),
     "picture of nothing": ("Adding", "![see](no.svg)", 9, "'no.svg' leads nowhere: no such file"),
@@ -205,9 +280,9 @@ def test_refuses_what_is_not_utf8_and_reads_the_rest(tmp_path: Path) -> None:
         pages.claims(tmp_path / "latin.md")
 
 
-def test_reads_past_a_byte_order_mark_and_line_separators(tmp_path: Path) -> None:
+def test_reads_past_a_byte_order_mark_and_returns(tmp_path: Path) -> None:
     """Marks that editors leave do not move or hide a claim."""
-    text = "\ufeff" + CHAPTER.replace("# Sums", "# Su\u2028\u2028\fms")
+    text = "\ufeff" + CHAPTER.replace("\n", "\r\n")
     (claim,) = book(tmp_path, sums=text).claims(tmp_path / "sums.md")
     assert (claim.line, claim.examples[0].lineno, len(claim.preamble)) == (7, 11, 1)
 
@@ -223,7 +298,7 @@ def test_links_to_other_pages_resolve(tmp_path: Path) -> None:
     """Headings of other pages, repeated ones too, files beside the book and the web are fine to link to."""
     (tmp_path / "LICENSE").write_text("free")
     links = "[a](b.md#x) [b](b.md#x-1) [c](LICENSE) [d](https://example.org) [e](#sums) [f](mailto:a@example.org)"
-    pages = book(tmp_path, sums=CHAPTER.replace("Adding", links), README="# R", b="# X\n\n### X\n")
+    pages = book(tmp_path, sums=CHAPTER.replace("Adding", links), README="# R [sums](sums.md)", b="# X\n\n### X\n")
     assert len(pages.claims(tmp_path / "sums.md")) == 1
 
 

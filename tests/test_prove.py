@@ -1,132 +1,377 @@
-"""`pytest --prove`: kills, survivors, vacuous claims, crashes, and what is left behind."""
+"""`pytest --prove`: kills, survivors, vacuous claims, crashes, and which results are kept."""
 
-import contextlib
-import json
+import inspect
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from lossdemo.verify import mutants, prove
-from lossdemo.verify.claims import Book, Claim
-from lossdemo.verify.mutant import MUTANTS, Mutant
+from lossdemo.verify import kept, prove
+from lossdemo.verify.claims import Book
+from lossdemo.verify.mutant import Mutant, mutant, other_than, using
 from lossdemo.verify.patch import NoSuchTarget, locate, replaced, watched
 from lossdemo.verify.run import Setting
 
 MSE = "torch.nn.functional.mse_loss"
-CHAPTER = """\
+PREAMBLE = """\
 # Losses
 
 ```python
 >>> import torch
 >>> from torch.nn import functional as F
+>>> from ours import scaled
 >>> one, three = torch.tensor([1.]), torch.tensor([3.])
 ```
-
-## MSE squares
-
-```python
->>> F.mse_loss(three, one)
-tensor(4.)
-```
-
-Basis: mathematics
-
-## MSE is positive
-
-```python
->>> F.mse_loss(three, one).item() > 0
-True
-```
-
-Basis: mathematics
-
-## One is one
-
-```python
->>> one.item()
-1.0
-```
-
-Basis: mathematics
 """
+MUTANTS = '''\
+"""Wrong versions."""
+
+from lossdemo.verify.mutant import RefusedOnPurpose, mutant, other_than, then, using
+
+FACTOR = 0.5
 
 
-def chapter(directory: Path, text: str = CHAPTER) -> dict[str, Claim]:
-    """The claims of a chapter by their id."""
-    (directory / "losses.md").write_text(text)
-    return {claim.id: claim for claim in Book(directory)}
+@mutant("torch.nn.functional.mse_loss")
+def halved(original):
+    """The textbook's one half."""
+    return then(original, lambda loss: FACTOR * loss)
 
 
-def named(*names: str) -> list[Mutant]:
-    """Mutants of the catalogue."""
-    return [mutant for mutant in MUTANTS if mutant.name in names]
+@mutant("torch.nn.functional.mse_loss", when=lambda call: call["reduction"] == "none")
+def never_unreduced(original):
+    """A kernel that always reduces."""
+    return using(original, reduction="mean")
+'''
+OURS = "def scaled(x):\n    return 2 * x\n"
+NAMES = (f"wrong_{number}" for number in count())  # a module a test, as what was once imported stays registered
 
 
-def made(make: object, **arguments: object) -> Mutant:
-    """A mutant of MSE as it would stand in the catalogue."""
-    return Mutant("made", MSE, "Made here.", make, arguments.get("when"))
+def claim(title: str, code: str) -> str:
+    """A section of a chapter."""
+    return f"\n## {title}\n\n```python\n{code}\n```\n\nBasis: mathematics\n"
 
 
-def test_a_mutant_that_the_numbers_show_is_killed(tmp_path: Path) -> None:
-    """A claim that pins a number notices a wrong factor; one that does not, does not."""
-    claims = chapter(tmp_path)
-    assert prove.prove(claims["mse-squares"], Setting(), named("mse_is_halved"))[1].killed == ["mse_is_halved"]
-    assert prove.prove(claims["mse-is-positive"], Setting(), named("mse_is_halved"))[1].survived == ["mse_is_halved"]
+SQUARES = claim("MSE squares", ">>> F.mse_loss(three, one)\ntensor(4.)")
+POSITIVE = claim("MSE is positive", ">>> F.mse_loss(three, one).item() > 0\nTrue")
+UNREDUCED = claim("MSE may stay", ">>> F.mse_loss(three, one, reduction='none').shape\ntorch.Size([1])")
 
 
-def test_only_mutants_of_what_a_claim_calls_are_tried(tmp_path: Path) -> None:
-    """A claim is not run under a mutant of a function that it does not call."""
-    failure, proof = prove.prove(chapter(tmp_path)["one-is-one"], Setting(), prove.available())
-    assert failure is None
-    assert proof == ([], [], [], {})
+class Project:
+    """A project with claims and mutants of its own, whose runs are in this process."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.name = next(NAMES)
+        pytester.makepyprojecttoml(
+            f"[tool.pytest.ini_options]\nclaims = 'spec'\nmutants = ['{self.name}']\n"
+            "addopts = '-p no:hypothesispytest'\n"
+        )
+        pytester.mkdir("spec")
+        pytester.syspathinsert()
+        self.write("ours.py", OURS)
+        self.mutants(MUTANTS)
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the project."""
+        (self.pytester.path / name).write_text(text, encoding="utf-8")
+
+    def mutants(self, text: str) -> None:
+        """Write the mutants."""
+        self.write(f"{self.name}.py", text)
+
+    def prove(self, *claims: str, options: tuple[str, ...] = (), preamble: str = PREAMBLE) -> pytest.RunResult:
+        """Prove a chapter of these claims."""
+        if claims:
+            self.write("spec/losses.md", preamble + "".join(claims))
+        return self.pytester.runpytest_inprocess("--prove", "--device", "cpu", *options)
 
 
-def test_mutants_that_no_call_could_notice_are_idle(tmp_path: Path) -> None:
-    """A mutant of unreduced losses is not run under a claim that reduces, and is named apart."""
-    _, proof = prove.prove(chapter(tmp_path)["mse-squares"], Setting(), named("mse_never_unreduced", "mse_is_halved"))
-    assert (proof.killed, proof.idle) == (["mse_is_halved"], ["mse_never_unreduced"])
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> Project:
+    """A project."""
+    return Project(pytester)
 
 
-def test_a_claim_that_fails_by_itself_is_not_tried(tmp_path: Path) -> None:
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Claim and mutant of each run under a mutant."""
+    runs: list[tuple[str, str]] = []
+    original = prove.fate
+
+    def noted(claim, setting, mutant):
+        runs.append((claim.id, mutant.name))
+        return original(claim, setting, mutant)
+
+    monkeypatch.setattr(prove, "fate", noted)
+    return runs
+
+
+def test_a_claim_that_notices_a_mutant_passes_and_says_which(project: Project) -> None:
+    """An author sees which mutants the claim kills and which not; one that no call could notice is not tried."""
+    result = project.prove(SQUARES, UNREDUCED, options=("-k", "squares"))
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["spec/losses.md::mse-squares[[]cpu[]] kills 1 of 1", "    kills: halved"])
+
+
+def test_vacuous_claims_fail_with_what_was_tried(project: Project) -> None:
+    """A claim that calls nothing that a mutant breaks, or that every mutant survives, shows nothing."""
+    result = project.prove(claim("One is one", ">>> one.item()\n1.0"), POSITIVE)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["Tried: nothing, as it calls no function that a mutant breaks"])
+    result.stdout.fnmatch_lines(["The claim is vacuous: it holds for wrong versions too.", "Tried: halved"])
+
+
+def test_a_claim_that_fails_by_itself_is_not_tried(project: Project, tried: list) -> None:
     """First a claim has to hold."""
-    claim = chapter(tmp_path, CHAPTER.replace("tensor(4.)", "tensor(5.)"))["mse-squares"]
-    failure, proof = prove.prove(claim, Setting(), prove.available())
-    assert failure is not None
-    assert proof == ([], [], [], {})
+    project.prove(SQUARES.replace("4.", "5.")).assert_outcomes(failed=1)
+    assert not tried
 
 
-def refuse(original: object) -> object:
-    """A mutant that does not want what torch takes."""
+def test_tests_that_are_no_claims_are_left_out(project: Project) -> None:
+    """Only claims can be proved."""
+    project.write("test_other.py", "def test_other(): assert False")
+    project.prove(SQUARES).assert_outcomes(passed=1, deselected=1)
 
-    def call(*args: object, **kwargs: object) -> None:
-        raise mutants.RefusedOnPurpose("not this")
+
+REFUSING = '''
+
+@mutant("torch.nn.functional.mse_loss")
+def refuses(original):
+    """It does not want what torch takes."""
+
+    def call(*args, **kwargs):
+        raise RefusedOnPurpose("not this")
 
     return call
+'''
 
 
-def test_a_refusal_on_purpose_kills_and_a_crash_does_not(tmp_path: Path) -> None:
-    """An error that the mutant means is noticed; one of its own, as of its signature, is an error of the suite."""
-    claim = chapter(tmp_path)["mse-squares"]
-    assert prove.prove(claim, Setting(), [made(refuse)])[1].killed == ["made"]
-    _, proof = prove.prove(claim, Setting(), [made(lambda original: lambda x: original(x, x))])
-    assert (proof.killed, list(proof.crashed)) == ([], ["made"])
-    assert "TypeError" in proof.crashed["made"]
+def test_a_refusal_alone_does_not_lift_vacuity(project: Project) -> None:
+    """Every caller notices a mutant that refuses, so it proves nothing of a claim; the mutant itself is noticed."""
+    project.mutants(MUTANTS.partition("FACTOR")[0] + REFUSING)
+    result = project.prove(claim("Calling is enough", ">>> loss = F.mse_loss(one, one)\n>>> print('done')\ndone"))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["The claim is vacuous: *", "*1 killed"])
 
 
-def test_an_error_behind_the_mutant_kills(tmp_path: Path) -> None:
-    """Where torch or the claim stumbles over a wrong value, it was noticed."""
-    claim = chapter(tmp_path, CHAPTER.replace("three, one)\ntensor(4.)", "three, one).reshape(1)\ntensor([4.])"))
-    wide = made(lambda original: lambda *args: torch.ones(2))
-    assert prove.prove(claim["mse-squares"], Setting(), [wide])[1].killed == ["made"]
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("lambda x: original(x, x)", "TypeError"),  # not the function's signature
+        ("lambda *args: original(*args, nothing=1)", "TypeError"),  # a mistaken call of the original
+        ("lambda *args, **kwargs: undefined", "NameError"),
+        ("lambda *args, **kwargs: args[0] + None", "TypeError"),
+    ],
+)
+def test_a_mutants_own_crash_is_an_error_of_the_suite(project: Project, body: str, error: str) -> None:
+    """It fails the claim that found it, and names the mutant and its error."""
+    project.mutants(
+        "from lossdemo.verify.mutant import mutant\n\n\n"
+        f'@mutant("torch.nn.functional.mse_loss")\ndef broken(original):\n    """Broken."""\n    return {body}\n'
+    )
+    result = project.prove(SQUARES)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["These mutants crashed by themselves: mend them.", f"    broken: {error}*"])
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "code"),
+    [
+        (
+            "gaussian_nll_loss",
+            "lambda x, y, v: original(x, y, -v)",
+            ">>> F.gaussian_nll_loss(one, three, one)\ntensor(2.)",
+        ),
+        ("kl_div", "lambda x, y, reduction: original(x, y)", ">>> F.kl_div(one, one, reduction='sum')\ntensor(-1.)"),
+        (
+            "mse_loss",
+            "lambda *args: __import__('torch').ones(2)",
+            ">>> F.mse_loss(three, one).reshape(1)\ntensor([4.])",
+        ),
+    ],
+    ids=["an error of the original", "a warning of the original", "an error behind the mutant"],
+)
+def test_what_torch_says_to_a_wrong_value_kills(project: Project, target: str, body: str, code: str) -> None:
+    """Where torch or the claim stumbles over what a mutant does, that was noticed: it is no crash of the mutant."""
+    project.mutants(
+        "from lossdemo.verify.mutant import mutant\n\n\n"
+        f'@mutant("torch.nn.functional.{target}")\ndef wrong(original):\n    """Wrong."""\n    return {body}\n'
+    )
+    result = project.prove(claim("It says so", code))
+    result.stdout.fnmatch_lines(["    kills: wrong"])
+    assert result.ret == 0
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        ">>> F.mse_loss(one, three)\ntensor(4.)\n>>> F.mse_loss(one)\nTraceback (most recent call last):\n"
+        "TypeError: mse_loss() missing 1 required positional argument: 'target'",
+        ">>> F.mse_loss(one, three)\ntensor(4.)\n>>> F.mse_loss(1.0, 2.0)\nTraceback (most recent call last):\n"
+        "AttributeError: 'float' object has no attribute 'size'",
+    ],
+    ids=["a call that does not fit", "arguments of another kind"],
+)
+def test_claims_show_what_torch_refuses(project: Project, code: str) -> None:
+    """What a claim sees under --prove are torch's own words, also where a mutant's condition cannot read the call."""
+    condition = 'when=lambda call: call["input"].ndim < 2'
+    project.mutants(MUTANTS.replace('mse_loss")', f'mse_loss", {condition})', 1))
+    project.prove(claim("Torch refuses", code)).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        ">>> scaled.seen = getattr(scaled, 'seen', 0) + 1\n>>> loss = F.mse_loss(three, one)\n"
+        ">>> print(3.0 if scaled.seen == 1 else 4.0)\n3.0",
+        ">>> from pathlib import Path\n>>> loss = F.mse_loss(three, one)\n>>> Path('seen').exists()\nFalse\n"
+        ">>> Path('seen').touch()",
+    ],
+    ids=["an attribute", "a file"],
+)
+def test_a_claim_that_does_not_repeat_fails(project: Project, code: str) -> None:
+    """A claim whose state changes from run to run would kill every mutant: it runs once more without one."""
+    result = project.prove(claim("Once", code))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["The claim does not repeat: it held once, and then did not."])
+
+
+def test_a_mutant_that_nobody_kills_fails_the_whole_book_by_name(project: Project) -> None:
+    """The run of the whole book fails though every claim kills something, also for what no claim calls."""
+    untouched = (
+        '\n\n@mutant("torch.nn.functional.l1_loss")\ndef untouched(original):\n    """L1."""\n    return original\n'
+    )
+    project.mutants(MUTANTS + untouched)
+    result = project.prove(SQUARES, claim("MSE squares twice", ">>> F.mse_loss(one, three)\ntensor(4.)"))
+    result.assert_outcomes(passed=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["1 killed, 1 survived, 1 untouched", "survived: never_unreduced", "untouched: untouched"]
+    )
+    assert project.prove(options=("-k", "twice")).ret == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("", 1, "mutants of what does not exist: later (torch.nn.functional.mse_los)"),
+        (", since=(9, 0)", 0, "not in this torch: later"),
+    ],
+)
+def test_mutants_without_a_target_are_named(project: Project, arguments: str, code: int, said: str) -> None:
+    """A mistyped target fails the run; one of a later torch says so, and is named."""
+    target = f'"torch.nn.functional.mse_los"{arguments}'
+    later = f'\n\n@mutant({target})\ndef later(original):\n    """Later."""\n    return original\n'
+    project.mutants(MUTANTS + later)
+    both = claim("MSE may stay", ">>> F.mse_loss(three, one, reduction='none')\ntensor([4.])")
+    result = project.prove(SQUARES, both)
+    assert result.ret == code
+    result.stdout.fnmatch_lines([said])
+
+
+def test_modules_that_cannot_be_imported_are_said(project: Project) -> None:
+    """A wrong setting is a mistake of the project's, told in a line."""
+    project.mutants("import nothing_at_all\n")
+    result = project.prove(SQUARES)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: mutants = '{project.name}': importing it failed: ModuleNotFoundError*"])
+
+
+def test_the_whole_book_tries_no_more_than_it_has_to(project: Project, tried: list) -> None:
+    """A mutant that is noticed and a claim that has noticed are not tried again; --prove-all tries each with each."""
+    third = claim("MSE squares thirds", ">>> F.mse_loss(one / 3, one)\ntensor(0.4444)")
+    unreduced = claim("MSE may stay", ">>> F.mse_loss(three, one, reduction='none')\ntensor([4.])")
+    assert project.prove(SQUARES, third, unreduced).ret == 0
+    assert len(tried) == 3  # one a claim: halved twice, as it is all that two of them can notice, and never_unreduced
+    tried.clear()
+    assert project.prove(options=("--prove-all", "--prove-anew")).ret == 0
+    assert len(tried) == 4
+    project.mutants(MUTANTS + MUTANTS.partition("FACTOR = 0.5\n")[2].replace("def ", "def second_"))
+    tried.clear()
+    assert project.prove(options=("--prove-anew",)).ret == 0
+    assert len(tried) == 5  # both halved, one of them, and both never_unreduced
+    tried.clear()
+    assert project.prove(options=("--prove-all", "--prove-anew")).ret == 0
+    assert len(tried) == 8
+
+
+def edit(name: str, old: str, new: str) -> Callable[[Project], tuple[str, ...]]:
+    """A change of a file of the project."""
+
+    def change(project: Project) -> tuple[str, ...]:
+        path = project.pytester.path / (name or f"{project.name}.py")
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        return ()
+
+    return change
+
+
+CHANGES = {
+    "the claim's text": edit("spec/losses.md", "## MSE squares\n", "## MSE squares\n\nIndeed.\n"),
+    "the preamble": edit("spec/losses.md", "one, three = ", "three, one = "),
+    "what the claims import": edit("ours.py", "2 * x", "3 * x"),
+    "a mutant": edit("", "FACTOR * loss", "FACTOR * loss * 1"),
+    "a mutant's condition": edit("", '== "none"', '!= "mean"'),
+    "what mutants share": edit("", "FACTOR = 0.5", "FACTOR = 0.25"),
+    "the dtype": lambda project: ("--dtype", "float64"),
+    "the seed": lambda project: ("--seed", "1"),
+    "the threads": lambda project: ("--threads", "2"),
+    "the wish": lambda project: ("--prove-anew",),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_results_are_kept_until_something_changes(project: Project, tried: list, change: Callable) -> None:
+    """A second run tries nothing; after a change of anything that a result depends on it is found anew."""
+    unreduced = claim("MSE may stay", ">>> F.mse_loss(three, one, reduction='none')\ntensor([4.])")
+    assert project.prove(SQUARES, unreduced).ret == 0
+    assert tried
+    tried.clear()
+    assert project.prove().ret == 0
+    assert not tried
+    kept.fingerprint.cache_clear()  # once a run, and this is one process
+    kept._surroundings.cache_clear()
+    options = change(project)
+    project.pytester.syspathinsert()
+    inspect.linecache.clearcache()
+    project.prove(options=options)
+    assert tried
+
+
+@pytest.mark.parametrize("part", range(len(kept.machine())))
+def test_results_are_those_of_one_torch_python_processor_and_harness(
+    part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The versions, the processor and the harness's own source are in the key of every result."""
+    book = Book(Path(__file__).parent.parent / "spec")
+    some = next(iter(book))
+    before = kept.claim_key(some, Setting())
+    parts = [*kept.machine()]
+    parts[part] += " other"
+    monkeypatch.setattr(kept, "machine", lambda: tuple(parts))
+    assert kept.claim_key(some, Setting()) != before
+
+
+def test_only_what_changed_is_proved_anew(project: Project, tried: list) -> None:
+    """After an edit of one claim the others keep their results, though their lines moved."""
+    unreduced = claim("MSE may stay", ">>> F.mse_loss(three, one, reduction='none')\ntensor([4.])")
+    assert project.prove(SQUARES, unreduced).ret == 0
+    tried.clear()
+    assert project.prove(SQUARES.replace("```python", "Indeed.\n\n```python"), unreduced).ret == 0
+    assert {name for name, _ in tried} == {"mse-squares"}
 
 
 def test_everything_is_put_back_also_after_an_interrupt() -> None:
     """Torch's functions are the same objects as before, inherited methods are inherited again."""
-    before = {target: getattr(*locate(target)) for target in {mutant.target for mutant in prove.available()}}
-    for mutant in prove.available():
-        with pytest.raises(KeyboardInterrupt), replaced(mutant.target, mutant.make):
+    mutants = [mutant for mutant in prove.load(["lossdemo.mutants"]) if prove.exists(mutant.target)]
+    before = {target: getattr(*locate(target)) for target in {mutant.target for mutant in mutants}}
+    for one in mutants:
+        with pytest.raises(KeyboardInterrupt), replaced(one.target, one.make):
             raise KeyboardInterrupt
     with watched(before, lambda *call: None):
         pass
@@ -150,181 +395,21 @@ def test_targets_that_are_not_there(target: str) -> None:
         locate(target)
 
 
-def test_the_catalogue_is_large_named_and_said() -> None:
-    """At least 120 mutants, each with a name of its own and a docstring, for each loss that this torch has."""
-    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 120
-    assert all(mutant.doc.endswith(".") for mutant in MUTANTS)
-    targets = {mutant.target for mutant in MUTANTS}
+def test_the_catalogue_is_named_and_said() -> None:
+    """Each mutant has a name of its own, a docstring, and a target; there is one for each loss and module of torch."""
+    mutants: list[Mutant] = prove.load(["lossdemo.mutants"])
+    assert len({mutant.name for mutant in mutants}) == len(mutants)
+    assert all(mutant.doc.endswith(".") for mutant in mutants)
+    assert all(prove.exists(mutant.target) for mutant in mutants if mutant.since is None)
+    targets = {mutant.target.removesuffix(".__init__").removesuffix(".forward") for mutant in mutants}
     losses = {name for name in dir(F) if name.endswith(("_loss", "cross_entropy", "with_logits", "kl_div"))}
-    public = {name for name in losses if not name.startswith("_")}
-    assert {f"torch.nn.functional.{name}" for name in public} <= targets
+    assert {f"torch.nn.functional.{name}" for name in losses if not name.startswith("_")} <= targets
 
 
-@pytest.mark.filterwarnings("ignore:reduction")  # kl_div warns of its mean
-@pytest.mark.parametrize(
-    "mutant", [m for m in prove.available() if m.target.startswith("torch.nn.functional.")], ids=lambda m: m.name
-)
-def test_a_mutant_does_not_crash_on_plain_calls(mutant: Mutant) -> None:
-    """A mutant takes what the loss takes, and differs in its result rather than in its signature."""
-    x, y = torch.tensor([[0.2, 0.7], [0.6, 0.1]]), torch.tensor([[0.9, 0.3], [0.5, 0.5]])
-    sign, index = torch.tensor([1, -1]), torch.tensor([0, 1])
-    arguments = {
-        "cross_entropy": (x, index),
-        "nll_loss": (x.log(), index),
-        "linear_cross_entropy": (x, y, index),
-        "gaussian_nll_loss": (x, y, torch.ones(2, 2)),
-        "hinge_embedding_loss": (x, torch.tensor([[1, -1], [-1, 1]])),
-        "margin_ranking_loss": (x[0], x[1], sign),
-        "soft_margin_loss": (x, torch.tensor([[1.0, -1.0], [-1.0, 1.0]])),
-        "multi_margin_loss": (x, index),
-        "multilabel_margin_loss": (x, torch.tensor([[1, -1], [0, -1]])),
-        "cosine_embedding_loss": (x, y, sign),
-        "triplet_margin_loss": (x, y, y.flip(0)),
-        "triplet_margin_with_distance_loss": (x, y, y.flip(0)),
-        "ctc_loss": (x[:, None].log_softmax(-1), torch.tensor([[1]]), torch.tensor([2]), torch.tensor([1])),
-    }.get(mutant.target.rpartition(".")[2], (x, y))
-    with replaced(mutant.target, mutant.make):
-        result = getattr(*locate(mutant.target))(*arguments)
-    assert isinstance(result, torch.Tensor)
-
-
-def workout() -> None:
-    """Every layer, optimizer and helper that a mutant breaks, with the arguments that it may ignore."""
-    x, y = torch.tensor([[0.2, -0.7], [0.6, 0.1]]), torch.tensor([[0.9], [0.3]])
-    nn, optim = torch.nn, torch.optim
-    for activation in (nn.Tanh(), nn.ReLU(), nn.Sigmoid()):
-        model = nn.Sequential(
-            nn.Embedding(3, 2, max_norm=0.1), nn.Flatten(), nn.BatchNorm1d(2), nn.Linear(2, 1), activation
-        )
-        for optimizer in (
-            optim.SGD(model.parameters(), lr=0.1, momentum=0.5, dampening=0.1, weight_decay=0.1),
-            optim.SGD(model.parameters(), lr=0.1, momentum=0.5, nesterov=True, maximize=True),
-            optim.Adam(model.parameters(), lr=0.1, betas=(0.8, 0.9), eps=0.1, weight_decay=0.1),
-            optim.AdamW(model.parameters()),
-            optim.RMSprop(model.parameters()),
-            optim.Adagrad(model.parameters()),
-        ):
-            scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
-            for _ in range(2):
-                optimizer.zero_grad(set_to_none=False)
-                scaler.scale(F.mse_loss(model(torch.tensor([[0], [1]])), y)).backward()
-                scaler.unscale_(optimizer)
-                nn.utils.clip_grad_norm_(model.parameters(), 0.1)
-                nn.utils.clip_grad_value_(model.parameters(), 0.1)
-                scaler.step(optimizer)
-                scaler.update()
-        model.eval()(torch.tensor([[0], [1]]))
-    w = x.clone().requires_grad_()
-    for z in (
-        w.sigmoid(),
-        w.softmax(1),
-        w.log_softmax(1),
-        torch.sigmoid(w),
-        torch.tanh(w),
-        torch.relu(w - 5),
-        w.detach(),
-    ):
-        (z * w).backward(torch.ones(2, 2))
-    torch.autograd.grad((w**2).sum(), w)
-    with torch.no_grad():
-        w.add_(1)
-
-
-@pytest.mark.filterwarnings("ignore")  # a mutant may bring about any warning; here it must only not crash
-@pytest.mark.parametrize("mutant", [m for m in MUTANTS if ".functional." not in m.target], ids=lambda m: m.name)
-def test_a_mutant_does_not_crash_in_a_workout(mutant: Mutant) -> None:
-    """Nothing is raised by a mutant itself, whatever becomes of the training behind it."""
-    crashes: list[Exception] = []
-    behind = contextlib.suppress(RuntimeError, AssertionError)  # torch may stumble over what the mutant returned
-    with torch.random.fork_rng(), replaced(mutant.target, prove._Guarded(mutant.make, crashes)), behind:
-        torch.manual_seed(0)
-        workout()
-    assert not crashes
-
-
-@pytest.fixture
-def spec(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A project with one chapter: a strong claim, a weak one, and one that calls nothing."""
-    pytester.makeconftest('pytest_plugins = ["lossdemo.verify.plugin"]')
-    pytester.makeini("[pytest]\naddopts = -p no:doctest -p no:hypothesispytest\n")
-    pytester.mkdir("spec")
-    (pytester.path / "spec" / "losses.md").write_text(CHAPTER)
-    pytester.makepyfile(test_other="def test_other(): assert False")
-    return pytester
-
-
-def test_vacuous_claims_fail_with_what_was_tried(spec: pytest.Pytester) -> None:
-    """A claim that calls nothing that a mutant breaks shows nothing; tests that are no claims are left out."""
-    result = spec.runpytest_inprocess("--prove", "--device", "cpu")
-    result.assert_outcomes(passed=1, failed=2, deselected=1)
-    result.stdout.fnmatch_lines(
-        ["The claim is vacuous: *", "Tried: nothing, as it calls no function that a mutant breaks"]
-    )
-
-
-def test_a_claim_that_every_mutant_survives_is_vacuous(spec: pytest.Pytester) -> None:
-    """What was tried is listed by name."""
-    text = CHAPTER.replace("F.mse_loss(three, one).item() > 0", "F.mse_loss(three, one).ndim")
-    (spec.path / "spec" / "losses.md").write_text(text.replace(".ndim\nTrue", ".ndim\n0"))
-    result = spec.runpytest_inprocess("--prove", "--device", "cpu", "-k", "positive")
-    result.assert_outcomes(failed=1, deselected=3)
-    result.stdout.fnmatch_lines(["Tried: *mse_is_halved*"])
-
-
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["one process", "two workers"])
-def test_the_matrix_is_printed_and_kept(spec: pytest.Pytester, workers: list[str]) -> None:
-    """An author sees which mutants the claim kills, and the matrix is kept as data."""
-    run = spec.runpytest_subprocess if workers else spec.runpytest_inprocess
-    result = run("--prove", "--device", "cpu", "--dtype", "float64", "-k", "squares", *workers)
-    assert result.ret == 0
-    result.stdout.fnmatch_lines(
-        ["spec/losses.md::mse-squares[[]cpu-float64[]] kills * of *", "    kills: mse_is_halved, *"]
-    )
-    kept = json.loads((spec.path / ".pytest_cache/v/lossdemo/proofs").read_text())
-    assert "mse_is_halved" in kept["claims"]["spec/losses.md::mse-squares[cpu-float64]"]["killed"]
-    assert "mse_is_halved" in kept["mutants"]["killed"]
-    assert "ctc_ignores_blank" in kept["mutants"]["untouched"]
-
-
-@pytest.mark.parametrize(
-    ("name", "gap"),
-    [("mse_never_unreduced", "survived"), ("ctc_ignores_blank", "untouched"), ("mse_is_halved", None)],
-)
-def test_a_mutant_that_nobody_kills_fails_the_whole_book_by_name(
-    spec: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str, gap: str | None
-) -> None:
-    """The run of the whole book fails though every claim kills something, also for what no claim calls."""
-    monkeypatch.setattr(prove, "MUTANTS", named("mse_is_halved", name))
-    claim = CHAPTER.partition("## MSE is positive")[0]
-    (spec.path / "spec" / "losses.md").write_text(
-        claim + claim[claim.index("## MSE") :].replace("squares", "is 4 for 2")
-    )
-    result = spec.runpytest_inprocess("--prove", "--device", "cpu")
-    result.assert_outcomes(passed=2, deselected=1)
-    assert result.ret == (pytest.ExitCode.TESTS_FAILED if gap else pytest.ExitCode.OK)
-    if gap:
-        result.stdout.fnmatch_lines([f"{gap}: {name}"])
-    assert spec.runpytest_inprocess("--prove", "--device", "cpu", "-k", "squares").ret == 0
-
-
-def test_many_claims_are_summed_up_by_chapter(spec: pytest.Pytester) -> None:
-    """For more than a few claims the matrix is a table, a line a chapter."""
-    preamble, _, claim = CHAPTER.partition("## MSE is positive")[0].partition("## MSE squares")
-    text = preamble + "".join(f"## MSE squares {i}{claim}" for i in range(6))
-    (spec.path / "spec" / "losses.md").write_text(text)
-    result = spec.runpytest_inprocess("--prove", "--device", "cpu")
-    result.stdout.re_match_lines([r"chapter +claims +mutants killed +fewest by a claim", r"spec/losses.md +6 +3 +3"])
-
-
-def test_a_crashed_mutant_is_an_error_of_the_suite(spec: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It fails the claim that found it, and names the mutant and its error."""
-    monkeypatch.setattr(prove, "MUTANTS", [made(lambda original: lambda x: original(x, x))])
-    result = spec.runpytest_inprocess("--prove", "--device", "cpu", "-k", "squares")
-    result.assert_outcomes(failed=1, deselected=3)
-    result.stdout.fnmatch_lines(["These mutants crashed by themselves: mend them.", "    made: TypeError*"])
-
-
-def test_mutants_of_functions_that_torch_lacks_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A catalogue for a newer torch runs on an older one."""
-    monkeypatch.setattr(prove, "MUTANTS", [Mutant("later", "torch.later", "Not yet.", refuse, None), *MUTANTS[:1]])
-    assert prove.available() == MUTANTS[:1]
+def test_the_makers_of_mutants() -> None:
+    """`using` changes arguments, by name and by function; `other_than` tells calls with another value."""
+    doubled = using(lambda x, y=1: (x, y), y=lambda y: 2 * y)
+    assert (doubled(3), doubled(3, 4)) == ((3, 2), (3, 8))
+    assert other_than(y=1)({"x": 0, "y": 2})
+    assert not other_than(y=1)({"x": 0, "y": 1})
+    assert mutant("math.sqrt", when=other_than(x=1))(doubled) is doubled

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lossdemo.verify.mutant import MEAN_IS_SUM, RefusedOnPurpose, mutant, other_than, reduced, using
+from lossdemo.verify.mutant import RefusedOnPurpose, mutant, other_than, reduced, using
 
 # As they are, whatever is replaced while a mutant runs.
 _sigmoid = torch.sigmoid
@@ -63,18 +63,6 @@ def bce_ignores_negatives(original):
     return call
 
 
-@mutant("torch.nn.functional.binary_cross_entropy")
-def bce_sums(original):
-    """The mean forgotten."""
-    return using(original, reduction=MEAN_IS_SUM)
-
-
-@mutant("torch.nn.functional.binary_cross_entropy", when=other_than(weight=None))
-def bce_ignores_weight(original):
-    """A fused kernel without the argument."""
-    return using(original, weight=None)
-
-
 @mutant("torch.nn.functional.binary_cross_entropy", when=lambda call: call["input"].dtype != call["target"].dtype)
 def bce_casts_its_targets(original):
     """Labels of any dtype taken, as MSE takes them."""
@@ -129,24 +117,6 @@ def bce_with_logits_in_two_steps(original):
         return _bce_of_any_target(_sigmoid(input), target, reduction)
 
     return call
-
-
-@mutant("torch.nn.functional.binary_cross_entropy_with_logits")
-def bce_with_logits_sums(original):
-    """The mean forgotten."""
-    return using(original, reduction=MEAN_IS_SUM)
-
-
-@mutant("torch.nn.functional.binary_cross_entropy_with_logits", when=other_than(weight=None))
-def bce_with_logits_ignores_weight(original):
-    """A fused kernel without the argument."""
-    return using(original, weight=None)
-
-
-@mutant("torch.nn.functional.binary_cross_entropy_with_logits", when=other_than(pos_weight=None))
-def bce_with_logits_ignores_pos_weight(original):
-    """A fused kernel without the argument."""
-    return using(original, pos_weight=None)
 
 
 @mutant("torch.nn.functional.binary_cross_entropy_with_logits", when=other_than(pos_weight=None))
@@ -207,21 +177,9 @@ def soft_margin_takes_zero_for_minus_one(original):
 
 
 @mutant("torch.nn.functional.soft_margin_loss")
-def soft_margin_sums(original):
-    """The mean forgotten."""
-    return using(original, reduction=MEAN_IS_SUM)
-
-
-@mutant("torch.nn.functional.soft_margin_loss")
 def soft_margin_does_not_overflow(original):
     """A stable softplus, as it should be."""
     return lambda input, target, *_, reduction="mean", **__: reduced(F.softplus(-target * input), reduction)
-
-
-@mutant("torch.nn.functional.multilabel_soft_margin_loss", when=other_than(weight=None))
-def multilabel_soft_margin_ignores_weight(original):
-    """A fused kernel without the argument."""
-    return using(original, weight=None)
 
 
 @mutant("torch.nn.functional.multilabel_soft_margin_loss", when=other_than(weight=None))

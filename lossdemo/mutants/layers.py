@@ -1,8 +1,12 @@
 """Wrong activations and layers."""
 
+from collections.abc import Callable
+
 import torch
 
-from lossdemo.verify.mutant import mutant
+from lossdemo.verify.mutant import Call, Function, Make, mutant, using
+
+_sigmoid = torch.sigmoid  # as it is, whatever is replaced while a mutant runs
 
 
 @mutant("torch.sigmoid")
@@ -33,6 +37,45 @@ def softmax_method_over_the_batch(original):
 def log_softmax_is_not_normalised(original):
     """The subtraction of the maximum taken for the whole."""
     return lambda z, dim, *args, **kwargs: z - z.amax(dim, keepdim=True)
+
+
+@mutant("torch.nn.functional.softmax")
+def softmax_has_a_sigmoids_derivative(original):
+    """p (1 - p) for each class by itself, without what the others lose."""
+
+    def call(input, *args, **kwargs):
+        p = original(input, *args, **kwargs).detach()
+        return p + p * (1 - p) * (input - input.detach())
+
+    return call
+
+
+@mutant("torch.nn.functional.log_softmax")
+def log_softmax_has_a_sigmoids_derivative(original):
+    """1 - p for each class by itself, without what the others lose."""
+
+    def call(input, *args, **kwargs):
+        log_p = original(input, *args, **kwargs).detach()
+        return log_p + (1 - log_p.exp()) * (input - input.detach())
+
+    return call
+
+
+@mutant("torch.nn.functional.logsigmoid")
+def logsigmoid_in_two_steps(original):
+    """The logarithm of a sigmoid that has rounded to 0."""
+    return lambda input: _sigmoid(input).log()
+
+
+@mutant("torch.nn.functional.logsigmoid")
+def logsigmoid_changes_sides_at_one(original):
+    """The formula for negative logits used up to 1, where its slope is another."""
+
+    def call(input):
+        wrong = (input >= 0) & (input < 1)
+        return original(input).where(~wrong, original(input).detach() + _sigmoid(input) - _sigmoid(input).detach())
+
+    return call
 
 
 @mutant("torch.tanh")
@@ -121,6 +164,123 @@ def batch_norm_takes_the_other_momentum(original):
             self.momentum = momentum
 
     return call
+
+
+def _redrawn(redraw: Callable[[torch.nn.Linear], object]) -> Make:
+    """A linear layer with other parameters at the start."""
+
+    def make(original: Function) -> Function:
+        def call(self):
+            original(self)
+            with torch.no_grad():
+                redraw(self)
+
+        return call
+
+    return make
+
+
+@mutant("torch.nn.Linear.reset_parameters")
+def linear_starts_with_weights_twice_as_large(original):
+    """2 / sqrt(D)."""
+    return _redrawn(lambda layer: layer.weight.mul_(2))(original)
+
+
+@mutant("torch.nn.Linear.reset_parameters")
+def linear_starts_by_fan_out(original):
+    """1 / sqrt(outputs), from a weight that is stored the other way round."""
+    return _redrawn(lambda layer: layer.weight.mul_((layer.in_features / layer.out_features) ** 0.5))(original)
+
+
+@mutant("torch.nn.Linear.reset_parameters")
+def linear_starts_normal(original):
+    """Numbers of the same variance from a normal distribution."""
+    return _redrawn(lambda layer: layer.weight.normal_(std=(3 * layer.in_features) ** -0.5))(original)
+
+
+@mutant("torch.nn.Linear.reset_parameters")
+def linear_starts_positive(original):
+    """Uniform from zero."""
+    return _redrawn(lambda layer: layer.weight.abs_())(original)
+
+
+@mutant("torch.nn.Linear.reset_parameters", when=lambda call: call["self"].bias is not None)
+def linear_starts_without_bias(original):
+    """A bias of zero, as in Keras."""
+    return _redrawn(lambda layer: layer.bias is None or layer.bias.zero_())(original)
+
+
+@mutant("torch.nn.functional.softmax", when=lambda call: call["dim"] is None)
+def softmax_takes_the_last_dimension(original):
+    """The classes, wherever they stand in a tensor of three dimensions; no warning."""
+    return using(original, dim=lambda dim: -1 if dim is None else dim)
+
+
+@mutant("torch.nn.functional.log_softmax", when=lambda call: call["dim"] is None)
+def log_softmax_takes_the_last_dimension(original):
+    """The classes, wherever they stand in a tensor of three dimensions; no warning."""
+    return using(original, dim=lambda dim: -1 if dim is None else dim)
+
+
+@mutant("torch.nn.Softmax.forward")
+def softmax_layer_over_the_batch(original):
+    """The wrong dimension."""
+    return lambda self, z: z.softmax(0)
+
+
+@mutant("torch.nn.LogSoftmax.forward")
+def log_softmax_layer_over_the_batch(original):
+    """The wrong dimension."""
+    return lambda self, z: z.log_softmax(0)
+
+
+class _Mixing(torch.autograd.Function):
+    """The tensor that was computed from z, with a gradient of its own."""
+
+    @staticmethod
+    def forward(ctx, z, computed, backward):
+        ctx.computed, ctx.change = computed, backward
+        return computed.clone()
+
+    @staticmethod
+    def backward(ctx, *grads):
+        return ctx.change(ctx.computed, grads[0]), None, None
+
+
+def _is_batch(call: Call) -> bool:
+    return call["args"][0].numel() > call["args"][0].shape[-1]
+
+
+@mutant("torch.Tensor.softmax", when=_is_batch)
+def softmax_mixes_rows_in_backward(original):
+    """A sum without its dimension."""
+
+    def call(z, *args, **kwargs):
+        return _Mixing.apply(z, original(z, *args, **kwargs).detach(), lambda p, grad: p * (grad - (p * grad).sum()))
+
+    return call
+
+
+@mutant("torch.Tensor.log_softmax", when=_is_batch)
+def log_softmax_mixes_rows_in_backward(original):
+    """A sum without its dimension."""
+
+    def call(z, *args, **kwargs):
+        return _Mixing.apply(z, original(z, *args, **kwargs).detach(), lambda log_p, g: g - log_p.exp() * g.sum())
+
+    return call
+
+
+@mutant("torch.nn.PairwiseDistance.forward")
+def distance_layer_adds_nothing(original):
+    """The root of the sum of squares, as in the formula."""
+    return lambda self, x, y: (x - y).norm(dim=-1)
+
+
+@mutant("torch.nn.CosineSimilarity.forward")
+def similarity_layer_is_a_distance(original):
+    """1 less the similarity, as in SciPy."""
+    return lambda self, x, y: 1 - original(self, x, y)
 
 
 @mutant("torch.nn.Embedding.forward")

@@ -5,13 +5,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lossdemo.verify.mutant import (
-    MEAN_IS_SUM,
-    NONE_IS_MEAN,
     Call,
     RefusedOnPurpose,
     mutant,
     other_than,
-    steeper,
     then,
     using,
 )
@@ -65,24 +62,6 @@ def cross_entropy_in_bits(original):
     return then(original, lambda loss: loss / 0.6931471805599453)
 
 
-@mutant("torch.nn.functional.cross_entropy")
-def cross_entropy_sums(original):
-    """The mean forgotten."""
-    return using(original, reduction=MEAN_IS_SUM)
-
-
-@mutant("torch.nn.functional.cross_entropy", when=lambda call: call["reduction"] == "none")
-def cross_entropy_never_unreduced(original):
-    """A fused kernel that always reduces."""
-    return using(original, reduction=NONE_IS_MEAN)
-
-
-@mutant("torch.nn.functional.cross_entropy", when=other_than(weight=None))
-def cross_entropy_ignores_weight(original):
-    """A fused kernel without the argument."""
-    return using(original, weight=None)
-
-
 @mutant("torch.nn.functional.cross_entropy", when=other_than(weight=None))
 def cross_entropy_divides_weights_by_n(original):
     """The weighted mean divided by the number of samples, not by the sum of their weights."""
@@ -96,8 +75,8 @@ def cross_entropy_divides_weights_by_n(original):
 
 
 @mutant("torch.nn.functional.cross_entropy", when=lambda call: bool((call["target"] == call["ignore_index"]).any()))
-def cross_entropy_ignores_ignore_index(original):
-    """Padding counted as class 0."""
+def cross_entropy_counts_padding_as_class_0(original):
+    """The ignored label clamped into the range of classes, and the row not masked afterwards."""
 
     def call(input, target, *args, ignore_index=-100, **kwargs):
         if _is_indices(input, target):
@@ -118,12 +97,6 @@ def cross_entropy_divides_by_ignored_rows(original):
         return loss
 
     return call
-
-
-@mutant("torch.nn.functional.cross_entropy", when=other_than(label_smoothing=0.0))
-def cross_entropy_ignores_label_smoothing(original):
-    """A fused kernel without the argument."""
-    return using(original, label_smoothing=0.0)
 
 
 @mutant("torch.nn.functional.cross_entropy", when=other_than(label_smoothing=0.0))
@@ -310,7 +283,8 @@ def cross_entropy_divides_probabilities_by_their_weights(original):
     def call(input, target, weight=None, *args, reduction="mean", **kwargs):
         loss = original(input, target, weight, *args, reduction=reduction, **kwargs)
         if weight is not None and reduction == "mean" and not _is_indices(input, target):
-            loss = loss * len(target) / (target * weight).sum()
+            of_class = weight.view(-1, *[1] * (target.ndim - 2))
+            loss = loss * target.numel() / weight.numel() / (target * of_class).sum()
         return loss
 
     return call
@@ -358,12 +332,6 @@ def cross_entropy_smooths_without_weights(original):
 
 
 @mutant("torch.nn.functional.cross_entropy")
-def cross_entropy_gradient_is_halved(original):
-    """A backward kernel with a wrong factor."""
-    return then(original, lambda loss: steeper(loss, 0.5))
-
-
-@mutant("torch.nn.functional.cross_entropy")
 def cross_entropy_keeps_the_probabilities_too(original):
     """Softmax and logarithm as two operations of the graph, computed stably: the value is right, the memory is not."""
 
@@ -388,27 +356,9 @@ def nll_is_positive(original):
     return then(original, lambda loss: -loss)
 
 
-@mutant("torch.nn.functional.nll_loss")
-def nll_sums(original):
-    """The mean forgotten."""
-    return using(original, reduction=MEAN_IS_SUM)
-
-
-@mutant("torch.nn.functional.nll_loss", when=lambda call: call["reduction"] == "none")
-def nll_never_unreduced(original):
-    """A fused kernel that always reduces."""
-    return using(original, reduction=NONE_IS_MEAN)
-
-
-@mutant("torch.nn.functional.nll_loss", when=other_than(weight=None))
-def nll_ignores_weight(original):
-    """A fused kernel without the argument."""
-    return using(original, weight=None)
-
-
 @mutant("torch.nn.functional.nll_loss", when=lambda call: bool((call["target"] == call["ignore_index"]).any()))
-def nll_ignores_ignore_index(original):
-    """Padding counted as class 0."""
+def nll_counts_padding_as_class_0(original):
+    """The ignored label clamped into the range of classes, and the row not masked afterwards."""
 
     def call(input, target, *args, ignore_index=-100, **kwargs):
         return original(input, torch.where(target == ignore_index, 0, target), *args, **kwargs)
@@ -416,37 +366,7 @@ def nll_ignores_ignore_index(original):
     return call
 
 
-@mutant("torch.nn.functional.linear_cross_entropy")
-def linear_cross_entropy_sums(original):
-    """The mean forgotten."""
-    return using(original, reduction=MEAN_IS_SUM)
-
-
-@mutant("torch.nn.functional.linear_cross_entropy", when=other_than(linear_bias=None))
-def linear_cross_entropy_ignores_its_bias(original):
-    """A fused matmul without the addition."""
-    return using(original, linear_bias=None)
-
-
-@mutant("torch.nn.functional.linear_cross_entropy", when=other_than(weight=None))
-def linear_cross_entropy_ignores_weight(original):
-    """A fused kernel without the argument."""
-    return using(original, weight=None)
-
-
-@mutant("torch.nn.functional.linear_cross_entropy", when=other_than(label_smoothing=0.0))
-def linear_cross_entropy_ignores_label_smoothing(original):
-    """A fused kernel without the argument."""
-    return using(original, label_smoothing=0.0)
-
-
-@mutant("torch.nn.functional.linear_cross_entropy", when=other_than(options=None))
-def linear_cross_entropy_ignores_options(original):
-    """Chunks taken for a matter of speed alone."""
-    return using(original, options=None)
-
-
-@mutant("torch.nn.functional.linear_cross_entropy", when=lambda call: call["input"].ndim > 2)
+@mutant("torch.nn.functional.linear_cross_entropy", when=lambda call: call["input"].ndim > 2, since=(2, 13))
 def linear_cross_entropy_flattens_sequences(original):
     """Leading dimensions taken as `Linear` takes them."""
 

@@ -6,15 +6,12 @@ import torch
 from torch import Tensor
 
 from lossdemo.verify.mutant import (
-    MEAN_IS_SUM,
-    NONE_IS_MEAN,
-    SUM_IS_MEAN,
+    Call,
     Function,
     RefusedOnPurpose,
     mutant,
     other_than,
     reduced,
-    steeper,
     then,
     using,
 )
@@ -25,24 +22,6 @@ def _mean_of_weighted(original: Function, *args: Any, **kwargs: Any) -> Tensor:
     if kwargs.get("weight") is None or kwargs.get("reduction", "mean") != "mean":
         return original(*args, **kwargs)
     return original(*args, **{**kwargs, "reduction": "none"}).mean()
-
-
-@mutant("torch.nn.functional.mse_loss")
-def mse_is_halved(original):
-    """The textbook's one half in front of the squares."""
-    return then(original, lambda loss: loss / 2)
-
-
-@mutant("torch.nn.functional.mse_loss")
-def mse_sums(original):
-    """Squared error without the mean."""
-    return using(original, reduction=MEAN_IS_SUM)
-
-
-@mutant("torch.nn.functional.mse_loss", when=lambda call: call["reduction"] == "none")
-def mse_never_unreduced(original):
-    """A fused kernel that always reduces."""
-    return using(original, reduction=NONE_IS_MEAN)
 
 
 @mutant(
@@ -71,28 +50,10 @@ def mse_is_absolute(original):
     return lambda input, target, *_, reduction="mean", **__: reduced((input - target).abs(), reduction)
 
 
-@mutant("torch.nn.functional.mse_loss")
-def mse_gradient_is_halved(original):
-    """A backward kernel written for the loss with one half."""
-    return then(original, lambda loss: steeper(loss, 0.5))
-
-
-@mutant("torch.nn.functional.mse_loss")
-def mse_gradient_is_flipped(original):
-    """Target minus input in the backward kernel."""
-    return then(original, lambda loss: steeper(loss, -1.0))
-
-
 @mutant("torch.nn.functional.mse_loss", when=lambda call: call["input"].shape != call["target"].shape)
 def mse_broadcasts_in_silence(original):
     """The warning on shapes taken for noise."""
     return lambda input, target, *_, reduction="mean", **__: reduced((input - target) ** 2, reduction)
-
-
-@mutant("torch.nn.functional.mse_loss", when=lambda call: call["reduction"] == "sum")
-def mse_always_averages(original):
-    """The M in the name taken at its word."""
-    return using(original, reduction=SUM_IS_MEAN)
 
 
 @mutant("torch.nn.functional.mse_loss", when=lambda call: isinstance(call["size_average"], str))
@@ -105,12 +66,6 @@ def mse_takes_its_reduction_third(original):
         return original(input, target, size_average, *args, **kwargs)
 
     return call
-
-
-@mutant("torch.nn.functional.mse_loss", when=other_than(weight=None))
-def mse_ignores_weight(original):
-    """As it was before torch 2.6."""
-    return using(original, weight=None)
 
 
 @mutant("torch.nn.functional.mse_loss", when=other_than(weight=None))
@@ -143,18 +98,6 @@ def mae_is_squared(original):
     return lambda input, target, *_, reduction="mean", **__: reduced((input - target) ** 2, reduction)
 
 
-@mutant("torch.nn.functional.l1_loss")
-def mae_sums(original):
-    """The L1 norm of the errors, as the name suggests."""
-    return using(original, reduction=MEAN_IS_SUM)
-
-
-@mutant("torch.nn.functional.l1_loss")
-def mae_is_halved(original):
-    """MSE's one half carried over."""
-    return then(original, lambda loss: loss / 2)
-
-
 @mutant("torch.nn.functional.l1_loss", when=lambda call: bool((call["input"] == call["target"]).any()))
 def mae_pulls_at_zero(original):
     """A sign that is 1 at zero, as `2 * (x >= 0) - 1` gives it."""
@@ -178,27 +121,9 @@ def mae_gradient_is_the_error(original):
 
 
 @mutant("torch.nn.functional.l1_loss", when=other_than(weight=None))
-def mae_ignores_weight(original):
-    """As it was before torch 2.6."""
-    return using(original, weight=None)
-
-
-@mutant("torch.nn.functional.l1_loss", when=other_than(weight=None))
 def mae_divides_weights_by_n(original):
     """The mean of the weighted losses, as in huber_loss."""
     return lambda *args, **kwargs: _mean_of_weighted(original, *args, **kwargs)
-
-
-@mutant("torch.nn.functional.huber_loss")
-def huber_without_one_half(original):
-    """MSE's squares near the target."""
-    return then(original, lambda loss: loss * 2)
-
-
-@mutant("torch.nn.functional.huber_loss", when=other_than(delta=1.0))
-def huber_ignores_delta(original):
-    """A kernel compiled for the default."""
-    return using(original, delta=1.0)
 
 
 @mutant("torch.nn.functional.huber_loss", when=other_than(delta=1.0))
@@ -213,24 +138,6 @@ def huber_is_smooth_l1(original):
 def huber_is_unbounded(original):
     """The linear branch forgotten."""
     return lambda input, target, reduction="mean", *_, **__: reduced((input - target) ** 2 / 2, reduction)
-
-
-@mutant("torch.nn.functional.huber_loss")
-def huber_sums(original):
-    """The mean forgotten."""
-    return using(original, reduction=MEAN_IS_SUM)
-
-
-@mutant("torch.nn.functional.huber_loss", when=lambda call: call["reduction"] == "none")
-def huber_never_unreduced(original):
-    """A fused kernel that always reduces."""
-    return using(original, reduction=NONE_IS_MEAN)
-
-
-@mutant("torch.nn.functional.huber_loss", when=other_than(weight=None))
-def huber_ignores_weight(original):
-    """As it was before torch 2.6."""
-    return using(original, weight=None)
 
 
 @mutant("torch.nn.functional.huber_loss", when=other_than(weight=None))
@@ -276,12 +183,6 @@ def smooth_l1_refuses_beta_zero(original):
 
 
 @mutant("torch.nn.functional.smooth_l1_loss", when=other_than(beta=1.0))
-def smooth_l1_ignores_beta(original):
-    """A kernel compiled for the default."""
-    return using(original, beta=1.0)
-
-
-@mutant("torch.nn.functional.smooth_l1_loss", when=other_than(beta=1.0))
 def smooth_l1_is_huber(original):
     """The division by beta forgotten."""
     return lambda input, target, *_, reduction="mean", beta=1.0, **__: (
@@ -289,7 +190,34 @@ def smooth_l1_is_huber(original):
     )
 
 
-@mutant("torch.nn.functional.smooth_l1_loss")
-def smooth_l1_sums(original):
-    """The mean forgotten."""
-    return using(original, reduction=MEAN_IS_SUM)
+def _has_another_shape(call: Call) -> bool:
+    return call["weight"] is not None and call["weight"].shape != call["input"].shape
+
+
+def _broadcasting(original: Function) -> Function:
+    """The weight, the input and the target taken to one shape."""
+
+    def call(input, target, *args, weight=None, **kwargs):
+        if weight is not None:
+            input, target, weight = torch.broadcast_tensors(input, target, weight)
+        return original(input, target, *args, weight=weight, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.mse_loss", when=_has_another_shape)
+def mse_broadcasts_its_weight(original):
+    """A weight multiplied with the losses, as one would by hand."""
+    return _broadcasting(original)
+
+
+@mutant("torch.nn.functional.l1_loss", when=_has_another_shape)
+def mae_broadcasts_its_weight(original):
+    """A weight multiplied with the losses, as one would by hand."""
+    return _broadcasting(original)
+
+
+@mutant("torch.nn.functional.huber_loss", when=_has_another_shape)
+def huber_broadcasts_its_weight(original):
+    """A weight multiplied with the losses, as one would by hand."""
+    return _broadcasting(original)

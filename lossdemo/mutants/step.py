@@ -1,9 +1,11 @@
 """Wrong optimizers, clipping, and gradient scaling."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from lossdemo.verify.mutant import Function, mutant, other_than, using
+from lossdemo.verify.mutant import Call, Function, Make, mutant, other_than, using
 
 
 @mutant("torch.optim.Optimizer.zero_grad")
@@ -22,30 +24,6 @@ def zero_grad_fills_with_zeros(original):
 def zero_grad_always_sets_none(original):
     """The argument forgotten."""
     return lambda self, *args, **kwargs: original(self, set_to_none=True)
-
-
-@mutant("torch.optim.sgd.sgd")
-def sgd_climbs(original):
-    """The sign of the step."""
-    return using(original, maximize=lambda maximize: not maximize)
-
-
-@mutant("torch.optim.sgd.sgd", when=other_than(maximize=False))
-def sgd_ignores_maximize(original):
-    """An optimizer that can only descend."""
-    return using(original, maximize=False)
-
-
-@mutant("torch.optim.sgd.sgd", when=other_than(momentum=0))
-def sgd_ignores_momentum(original):
-    """Plain descent, whatever was asked."""
-    return using(original, momentum=0.0, momentum_buffer_list=lambda buffers: [None] * len(buffers))
-
-
-@mutant("torch.optim.sgd.sgd", when=other_than(dampening=0))
-def sgd_ignores_dampening(original):
-    """A kernel compiled for the default."""
-    return using(original, dampening=0.0)
 
 
 @mutant("torch.optim.sgd.sgd", when=other_than(dampening=0))
@@ -84,18 +62,6 @@ def sgd_keeps_the_rate_in_the_velocity(original):
     return call
 
 
-@mutant("torch.optim.sgd.sgd", when=other_than(nesterov=False))
-def sgd_ignores_nesterov(original):
-    """Plain momentum, whatever was asked."""
-    return using(original, nesterov=False)
-
-
-@mutant("torch.optim.sgd.sgd", when=other_than(weight_decay=0))
-def sgd_ignores_weight_decay(original):
-    """A fused kernel without the argument."""
-    return using(original, weight_decay=0.0)
-
-
 @mutant("torch.optim.sgd.sgd", when=other_than(weight_decay=0))
 def sgd_decays_by_the_sign(original):
     """An L1 penalty."""
@@ -117,12 +83,6 @@ def sgd_decays_apart_from_the_velocity(original):
         return original(params, grads, *args, weight_decay=0.0, lr=lr, **kwargs)
 
     return call
-
-
-@mutant("torch.optim.sgd.sgd")
-def sgd_doubles_its_steps(original):
-    """A learning rate applied twice, say by two hooks."""
-    return using(original, lr=lambda lr: 2 * lr)
 
 
 def _corrected(original: Function, steps: float) -> Function:
@@ -150,12 +110,6 @@ def adam_counts_its_steps_from_zero(original):
 
 
 @mutant("torch.optim.adam.adam")
-def adam_climbs(original):
-    """The sign of the step."""
-    return using(original, maximize=lambda maximize: not maximize)
-
-
-@mutant("torch.optim.adam.adam")
 def adam_swaps_its_betas(original):
     """beta1 and beta2 mixed up."""
 
@@ -165,34 +119,10 @@ def adam_swaps_its_betas(original):
     return call
 
 
-@mutant("torch.optim.adam.adam", when=lambda call: (call["beta1"], call["beta2"]) != (0.9, 0.999))
-def adam_ignores_its_betas(original):
-    """A kernel compiled for the defaults."""
-    return using(original, beta1=0.9, beta2=0.999)
-
-
-@mutant("torch.optim.adam.adam", when=other_than(eps=1e-8))
-def adam_ignores_eps(original):
-    """A kernel compiled for the default."""
-    return using(original, eps=1e-8)
-
-
 @mutant("torch.optim.adam.adam")
 def adam_adds_eps_under_the_root(original):
     """The root of v + eps, as in RMSprop of other frameworks."""
     return using(original, eps=lambda eps: eps**0.5)
-
-
-@mutant("torch.optim.adam.adam", when=other_than(lr=1e-3))
-def adam_ignores_lr(original):
-    """A kernel compiled for the default."""
-    return using(original, lr=1e-3)
-
-
-@mutant("torch.optim.adam.adam", when=other_than(weight_decay=0))
-def adam_ignores_weight_decay(original):
-    """A fused kernel without the argument."""
-    return using(original, weight_decay=0.0)
 
 
 @mutant("torch.optim.adam.adam", when=lambda call: call["weight_decay"] != 0 and not call["decoupled_weight_decay"])
@@ -229,21 +159,131 @@ def rmsprop_corrects_its_bias(original):
 
 
 @mutant("torch.optim.rmsprop.rmsprop")
-def rmsprop_climbs(original):
-    """The sign of the step."""
-    return using(original, maximize=lambda maximize: not maximize)
+def rmsprop_adds_eps_under_the_root(original):
+    """The root of v + eps, as in TensorFlow."""
+    return using(original, eps=lambda eps: eps**0.5)
+
+
+@mutant("torch.optim.rmsprop.rmsprop", when=lambda call: call["momentum"] != 0)
+def rmsprop_sums_gradients(original):
+    """Momentum of the gradients, and the division behind it."""
+
+    def call(params, grads, square_avgs, grad_avgs, momentum_buffer_list, *args, momentum=0.0, **kwargs):
+        if momentum:
+            for velocity, g in zip(momentum_buffer_list, grads):
+                velocity.mul_(momentum).add_(g)
+            grads = momentum_buffer_list
+        return original(params, grads, square_avgs, grad_avgs, momentum_buffer_list, *args, momentum=0.0, **kwargs)
+
+    return call
 
 
 @mutant("torch.optim.adagrad.adagrad")
-def adagrad_climbs(original):
-    """The sign of the step."""
-    return using(original, maximize=lambda maximize: not maximize)
+def adagrad_adds_eps_under_the_root(original):
+    """The root of the sum and eps, as in TensorFlow."""
+    return using(original, eps=lambda eps: eps**0.5)
 
 
-@mutant("torch.optim.adagrad.adagrad")
-def adagrad_takes_shorter_steps(original):
-    """A decay of the rate where none was asked."""
-    return using(original, lr=lambda lr: 0.7 * lr)
+@mutant("torch.optim.adagrad.adagrad", when=other_than(lr_decay=0))
+def adagrad_decays_its_first_rate(original):
+    """The steps counted from 1."""
+
+    def call(params, grads, state_sums, state_steps, *args, **kwargs):
+        late = [step + 1 for step in state_steps]
+        original(params, grads, state_sums, late, *args, **kwargs)
+        for step in state_steps:
+            step += 1
+
+    return call
+
+
+def _decayed(factor: Callable[[float, float], float], *, before: bool = True) -> Make:
+    """AdamW with another decay, before its step or behind it."""
+
+    def make(original: Function) -> Function:
+        def call(params, *args, lr=1e-3, weight_decay=0.0, decoupled_weight_decay=False, **kwargs):
+            decoupled = decoupled_weight_decay and weight_decay != 0
+            rest = 0.0 if decoupled else weight_decay
+            for p in params if decoupled and before else ():
+                p.mul_(factor(lr, weight_decay))
+            original(params, *args, lr=lr, weight_decay=rest, decoupled_weight_decay=decoupled_weight_decay, **kwargs)
+            for p in params if decoupled and not before else ():
+                p.mul_(factor(lr, weight_decay))
+
+        return call
+
+    return make
+
+
+def _decouples(call: Call) -> bool:
+    return call["weight_decay"] != 0 and call["decoupled_weight_decay"]
+
+
+@mutant("torch.optim.adam.adam", when=_decouples)
+def adamw_decays_apart_from_its_rate(original):
+    """The paper's decay, which has a factor of its own."""
+    return _decayed(lambda lr, decay: 1 - decay)(original)
+
+
+@mutant("torch.optim.adam.adam", when=_decouples)
+def adamw_decays_after_its_step(original):
+    """The two lines in the other order."""
+    return _decayed(lambda lr, decay: 1 - lr * decay, before=False)(original)
+
+
+@mutant("torch.optim.adam.adam", when=lambda call: call["amsgrad"])
+def amsgrad_corrects_before_it_compares(original):
+    """The largest of the corrected averages, as in optax."""
+
+    def call(params, grads, averages, squares, largest, steps, *args, beta2=0.999, **kwargs):
+        for v, g, top, step in zip(squares, grads, largest, steps):
+            late = 1 - beta2 ** (step.item() + 1)
+            corrected = (beta2 * v + (1 - beta2) * g**2) / late
+            top.copy_(torch.maximum(top / (1 - beta2 ** max(step.item(), 1)), corrected) * late)
+        return original(params, grads, averages, squares, largest, steps, *args, beta2=beta2, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.utils.clip_grad_norm_", when=other_than(error_if_nonfinite=False))
+def clip_norm_never_refuses(original):
+    """A fused kernel that does not look at the norm."""
+    return using(original, error_if_nonfinite=False)
+
+
+@mutant("torch.nn.utils.clip_grad_norm_", when=other_than(norm_type=2.0))
+def clip_norm_is_euclidean(original):
+    """A fused kernel for the default."""
+    return using(original, norm_type=2.0)
+
+
+def _rescaled(factor: Callable[[Tensor, float], Tensor]) -> Make:
+    """Clipping with another factor than max_norm / (norm + 1e-6), where that is below 1."""
+
+    def make(original: Function) -> Function:
+        def call(parameters, max_norm, *args, **kwargs):
+            parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+            kept = [(p.grad, p.grad.clone()) for p in parameters if p.grad is not None]
+            norm = original(parameters, max_norm, *args, **kwargs)
+            for grad, before in kept:
+                grad.copy_(before * factor(norm, max_norm))
+            return norm
+
+        return call
+
+    return make
+
+
+@mutant("torch.nn.utils.clip_grad_norm_")
+def clip_norm_clips_exactly(original):
+    """Nothing added to the norm."""
+    return _rescaled(lambda norm, max_norm: (max_norm / norm).clamp(max=1))(original)
+
+
+@mutant("torch.nn.utils.clip_grad_norm_")
+def clip_norm_normalizes(original):
+    """Short gradients lengthened to the norm as well."""
+    return _rescaled(lambda norm, max_norm: max_norm / (norm + 1e-6))(original)
 
 
 @mutant("torch.nn.utils.clip_grad_norm_")
@@ -281,6 +321,18 @@ def clip_value_scales(original):
         for p in [parameters] if isinstance(parameters, Tensor) else parameters:
             if p.grad is not None:
                 p.grad.mul_(clip_value / max(clip_value, p.grad.abs().max().item()))
+
+    return call
+
+
+@mutant("torch.nn.utils.clip_grad_value_")
+def clip_value_cuts_above_alone(original):
+    """The lower bound forgotten."""
+
+    def call(parameters, clip_value, *args, **kwargs):
+        for p in [parameters] if isinstance(parameters, Tensor) else parameters:
+            if p.grad is not None:
+                p.grad.clamp_(max=clip_value)
 
     return call
 

@@ -294,7 +294,7 @@ def _read_heading(page: Page, token: Token, inline: Token, lines: list[str]) -> 
 def _read_fence(page: Page, token: Token, lines: list[str]) -> Fence:
     first, last = _lines(token)
     info = token.info
-    if token.level or lines[first] != f"{token.markup}{info}" or "~" in token.markup:
+    if token.level or lines[first] != f"{token.markup}{info}":
         page.refuse(first + 1, "not every reader takes this for code: begin at the margin, with ``` and the language")
     if lines[last - 1].strip() != token.markup:
         page.refuse(first + 1, f"this fence is not closed as it was opened: close it with {token.markup}")

@@ -6,7 +6,7 @@ All of Sybil is here: a chapter is its document, a claim its region, and an item
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ class Chapters(Sybil):
 class ChapterFile(SybilFile):
     """A page of the book; one with problems fails its collection with all of them."""
 
-    def collect(self) -> Iterator[ClaimItem]:
+    def collect(self) -> Generator[ClaimItem]:
         """The page's claims, in each setting."""
         claims = book(self.config)
         problems = claims.checked[self.path.resolve()].problems
@@ -159,8 +159,14 @@ class ClaimItem(SybilItem):
         """Run the claim as the options of the run say."""
         verify = self.config.stash.get(VERIFY, None)
         self.verdict = verify(self.claim, self.setting) if verify else self._run()
+        if self.verdict.outcome == "not run":
+            pytest.skip(self.verdict.reason)
         if self.verdict.outcome != "passed":
             raise ClaimFailed(self.verdict)
+
+    def _initrequest(self) -> None:
+        """Ready to run again, as plugins ask that run a failure once more."""
+        self.request_fixtures(())
 
     def _run(self) -> Verdict:
         return failed(run_compared(self.claim, self.setting, world(self.config)))
@@ -174,7 +180,9 @@ class ClaimItem(SybilItem):
         if not isinstance(excinfo.value, ClaimFailed):
             return pytest.Item.repr_failure(self, excinfo, style)
         verdict = excinfo.value.verdict
-        return f"{chapter(self.config, self.path.resolve())}:{verdict.at}: {self.claim.title}\n\n{verdict.message}"
+        kind = f" ({self.claim.basis}: {verdict.kind})" if verdict.kind else ""
+        where = f"{chapter(self.config, self.path.resolve())}:{verdict.at}"
+        return f"{where}: {self.claim.title}{kind}\n\n{verdict.message}"
 
     def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
         return excinfo.traceback  # Sybil's wants its own frames in it, and a warning from pytest has none
@@ -205,7 +213,8 @@ def not_run_because(claim: Claim, setting: Setting) -> str | None:
     for release, holds, word in ((claim.since, _not_before, "since"), (claim.until, _not_after, "until")):
         here = release and installed(release.package)
         if release and (not here or not holds(here, release)):
-            return f"the claim holds {word} {release}, this is {here[0] if here else 'not installed'}"
+            found = f"this is {here[0]}" if here else f"{release.package} is not installed"
+            return f"the claim holds {word} {release}, {found}"
     return None
 
 

@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
@@ -61,7 +61,8 @@ def torch_as(setting: Setting) -> Generator[None]:
             torch.set_grad_enabled(True)
             torch.set_warn_always(True)  # or a warning would be seen by the first claim of a process alone
             torch.set_printoptions(profile="default")
-            torch.manual_seed(setting.seed)
+            # Without a GPU `torch.manual_seed` would note a stack for each, in case one comes.
+            (torch.default_generator if setting.device == "cpu" else torch).manual_seed(setting.seed)
             random.seed(setting.seed)
             np.random.seed(setting.seed)
             yield
@@ -141,7 +142,7 @@ def _no_exit() -> Generator[None]:
     """`os._exit` ends the process without a word, as a success if it likes: in a claim it is an error."""
     leave, process = os._exit, os.getpid()
 
-    def refuse(status: int) -> None:
+    def refuse(status: int) -> NoReturn:
         if os.getpid() != process:  # a child that the claim forked ends as it wants
             leave(status)
         raise RuntimeError(f"the claim calls os._exit({status}), which would end the run")

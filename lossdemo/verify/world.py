@@ -13,7 +13,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterator, Set
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -34,7 +35,6 @@ WATCHED = {
     "math",
     "random",
     "re",
-    "warnings",
     "os",
     "sys",
 }
@@ -50,9 +50,11 @@ _COUNTERS = (
     "showwarning",
     "_showwarnmsg_impl",
     "last_exc",
+    "Storage",  # follows the default dtype, which is compared itself
     "last_type",
     "last_value",
     "last_traceback",
+    "Storage",  # torch's own sign of the default dtype, which is compared by itself
 )
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -172,6 +174,7 @@ STATES = (
     State("NumPy's print options", np.get_printoptions, lambda options: np.set_printoptions(**options)),
     State("NumPy's handling of errors", np.geterr, lambda handling: np.seterr(**handling)),
     State("the decimal context", lambda: repr(decimal.getcontext()), lambda _: decimal.setcontext(decimal.Context())),
+    State("warnings.warn", lambda: warnings.warn, lambda warn: setattr(warnings, "warn", warn)),
     State("the working directory", os.getcwd, os.chdir),
     State("the environment", os.environ.copy, _set_environment),
     State("sys.path", sys.path.copy, lambda path: sys.path.__setitem__(slice(None), path)),
@@ -222,7 +225,7 @@ class World:
     One serves all claims of a process. Modules that a claim imports are taken in; what it changes is put back.
     """
 
-    def __init__(self, packages: set[str] = frozenset()) -> None:
+    def __init__(self, packages: Set[str] = frozenset()) -> None:
         self.packages = WATCHED | packages
         self._attributes: dict[int, _Owner] = {}
         self._hooks: list[tuple[str, dict, dict]] = []
