@@ -97,7 +97,7 @@ def list_claims(words: tuple[str, ...], basis: str | None, chapter: str | None, 
             click.echo(f"  {entry.title}\n    {entry.id}")
     if not as_json:
         click.echo(f"{len(found)} of {terminal.count(len(entries), 'claim')}" if found else "no claim has all of that")
-    sys.exit(not found)
+    sys.exit(0 if found else 1)
 
 
 @main.command()
@@ -130,7 +130,7 @@ def show(ids: tuple[str, ...], file: Path | None) -> None:
     problems = [problem for path in refused for problem in book.checked[path].problems]
     for problem in problems:
         click.echo(problem, err=True)
-    sys.exit(bool(problems))
+    sys.exit(1 if problems else 0)
 
 
 def _find(name: str, book: Book) -> str:
@@ -164,7 +164,7 @@ def check() -> None:
         click.echo(
             f"{terminal.count(len(book.ids), 'claim')} in {terminal.count(len(book.pages), 'page')}: nothing is refused"
         )
-    sys.exit(bool(problems))
+    sys.exit(1 if problems else 0)
 
 
 def _options(*options: Option) -> Callable[[Callable], Callable]:
@@ -304,7 +304,9 @@ def train(plot: Path | None, as_json: bool, device: str, seed: int, **choice: An
     _check_device(device)
     if plot:
         _check_plot(plot)
-    losses = [loss] if compare is None else dict.fromkeys(name.strip() for name in compare.split(","))
+    losses = [loss] if compare is None else list(dict.fromkeys(compare.replace(",", " ").split()))
+    if not losses:
+        raise click.UsageError("--compare names no loss: write them as mse,mae")
     try:
         checked = [runs.check(run, loss=name, **choice) for name in losses]
     except runs.Wrong as wrong:
@@ -476,4 +478,4 @@ def diff(old: Path, new: Path) -> None:
         raise click.UsageError(f"nothing can be compared: {old} and {new} have no claim in the same setting")
     difference = compare(before, after)
     click.echo("\n".join(difference.lines()))
-    sys.exit(difference.worse)
+    sys.exit(1 if difference.worse else 0)
