@@ -54,6 +54,11 @@ def _book() -> Book:
     return Book(place.directory, place.root)
 
 
+def _near(path: Path) -> Path:
+    """The path from the working directory, if it is below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Chapters and ids for the shell."""
     entries = books.read_entries(_place().directory)
@@ -119,7 +124,7 @@ def show(ids: tuple[str, ...], file: Path | None) -> None:
             terminal.render(console, terminal.legible(claim.text))
         else:
             click.echo(terminal.legible(claim.text).strip())
-        click.echo(f"\n{os.path.relpath(claim.path)}:{claim.line}\nRun it: lossdemo verify {claim.id}")
+        click.echo(f"\n{_near(claim.path)}:{claim.line}\nRun it: lossdemo verify {claim.id}")
         of_this = [record for record in records if record.claim == claim.id]
         for record in of_this:
             click.echo(f"{record.setting}: {record.outcome}{_killing(record)}")
@@ -129,7 +134,7 @@ def show(ids: tuple[str, ...], file: Path | None) -> None:
         refused.add(claim.path)
     problems = [problem for path in refused for problem in book.checked[path].problems]
     for problem in problems:
-        click.echo(problem, err=True)
+        click.echo(f"{_near(problem.path)}:{problem.line}: {problem.message}", err=True)
     sys.exit(1 if problems else 0)
 
 
@@ -159,7 +164,7 @@ def check() -> None:
     book = _book()
     problems = [problem for page in book.checked.values() for problem in page.problems]
     for problem in sorted(problems):
-        click.echo(f"{os.path.relpath(problem.path)}:{problem.line}: {problem.message}")
+        click.echo(f"{_near(problem.path)}:{problem.line}: {problem.message}")
     if not problems:
         click.echo(
             f"{terminal.count(len(book.ids), 'claim')} in {terminal.count(len(book.pages), 'page')}: nothing is refused"
@@ -253,8 +258,8 @@ def _print_run(session: Session, verdicts: Verdicts) -> None:
         if record.outcome not in ("failed", "vacuous"):
             continue
         terminal.heading(record.nodeid)
-        place = os.path.relpath(session.place.root / record.chapter)
-        click.echo(f"{record.outcome}, {record.basis}, {place}:{record.at or record.line}\n{record.message}\n")
+        place = f"{_near(session.place.root / record.chapter)}:{record.at or record.line}"
+        click.echo(f"{record.outcome}, {record.basis}, {place}\n{record.message}\n")
     for refusal in verdicts.refused:
         terminal.heading(f"{refusal.chapter} is refused")
         click.echo(f"{refusal.message}\n")
@@ -384,8 +389,8 @@ def _print_training(outcomes: list[Outcome]) -> None:
         table.add_row(outcome.loss, *(f"{value:.4g}" for value in (losses[0], losses[-1], *outcome.measures.values())))
     console.print(table)
     if len(outcomes) == 1:
-        other = "; slope and intercept are for the inputs as they are" if "slope" in first.measures else ""
-        click.echo(f"The parameters are for inputs scaled to mean 0 and standard deviation 1{other}.")
+        also = "; slope and intercept on inputs as they are" if "slope" in first.measures else ""
+        click.echo(f"Weights act on inputs scaled to mean 0 and deviation 1{also}.")
 
 
 def _numbers(values: Any) -> str:

@@ -212,7 +212,7 @@ def test_a_terminal_without_unicode_is_served(tmp_path: Path) -> None:
     records.run(replace(records.RECORD, title="α ≠ β")).write(tmp_path / "found.json")
     done = run("report", str(tmp_path / "found.json"), env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
     assert done.returncode == 0
-    assert re.search(r"^ +\? \? \? +passed", done.stdout, re.MULTILINE)
+    assert re.search(r"\? \? \? +\| passed", done.stdout)
 
 
 @pytest.mark.slow
