@@ -264,7 +264,7 @@ def _print_run(session: Session, verdicts: Verdicts) -> None:
         terminal.heading(f"{refusal.chapter} is refused")
         click.echo(f"{refusal.message}\n")
     matrix = merge([verdicts])
-    for table, tally in zip(matrix.summary(), matrix.tallies(matrix.rows)):
+    for table, tally in zip(matrix.summary(terminal.is_narrow(console)), matrix.tallies(matrix.rows)):
         console.print(table)
         for reason, number in tally.not_run.items():
             click.echo(f"{number} not run: {reason}")
@@ -378,12 +378,12 @@ def _print_training(outcomes: list[Outcome]) -> None:
     console = terminal.console()
     first = outcomes[0]
     if len(outcomes) == 1:
-        table = terminal.table("parameter", "shape", "before", "first gradient", "after")
+        table = terminal.table(console, "parameter", "shape", "before", "first gradient", "after")
         for name, before in first.before.items():
             values = map(_numbers, (before, first.gradient[name], first.after[name]))
             table.add_row(name, "×".join(map(str, before.shape)), *values)
         console.print(table)
-    table = terminal.table("loss", "first", "last", *first.measures)
+    table = terminal.table(console, "loss", "first", "last", *first.measures)
     for outcome in outcomes:
         losses = outcome.history.loss
         table.add_row(outcome.loss, *(f"{value:.4g}" for value in (losses[0], losses[-1], *outcome.measures.values())))

@@ -403,15 +403,15 @@ def test_what_runs_is_what_pytest_collects(lossdemo: Lossdemo, project: Project)
     settings.write_text(settings.read_text().replace("addopts = [", 'addopts = ["-k", "not halves", '))
     done = lossdemo("verify", "--device", "cpu")
     assert done.exit_code == 1
-    assert "1 claim not run, deselected by the project's settings: mse-halves\n" in done.output
+    assert "1 claim not run, left out by the settings of pytest here: mse-halves\n" in done.output
     done = lossdemo("verify", "halves", "--device", "cpu")
     assert done.exit_code == 2
-    assert "deselected by the project's settings: mse-halves" in done.output
+    assert "left out by the settings of pytest here: mse-halves" in done.output
     settings.write_text(settings.read_text().replace("not halves", ""))
     project.pytester.makeconftest("collect_ignore = ['spec/losses.md']")
     done = lossdemo("verify", "halves", "--device", "cpu")
     assert done.exit_code == 2
-    assert "1 claim not run, not collected by pytest: mse-halves" in done.output
+    assert "1 claim not run, left out by the settings of pytest here: mse-halves" in done.output
 
 
 @pytest.mark.parametrize("addopts", ["-n 2", "--dist loadgroup -n auto", "-q -q", "-p no:xdist", "--no-header"])
