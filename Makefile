@@ -23,7 +23,7 @@ bench: .venv/installed
 
 # The book's figures, drawn anew into spec/figures.
 figures: .venv/installed
-	$(BIN)/python -m lossdemo.plot
+	$(BIN)/python -m lossdemo.figures
 
 lint: .venv/installed
 	$(BIN)/ruff check

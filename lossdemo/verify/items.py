@@ -73,6 +73,17 @@ def chapter(config: pytest.Config, path: Path) -> str:
     return path.relative_to(config.rootpath.resolve()).as_posix()
 
 
+def untried(config: pytest.Config) -> list[str]:
+    """The packages of which the book names releases, but not the one that is installed."""
+    releases = book(config).releases
+    found = []
+    for package in dict.fromkeys(release.package for release in releases):
+        here = installed(package)
+        if here and here[1] not in [release.version for release in releases if release.package == package]:
+            found.append(f"{package} {here[0]} was not tried with these claims: see Releases in README.md")
+    return found
+
+
 def collect(path: Path, parent: pytest.Collector) -> ChapterFile | None:
     """The chapter at `path`, if it is a page of the book."""
     claims = book(parent.config)
@@ -153,6 +164,10 @@ class ClaimItem(SybilItem):
         if self.verdict.outcome != "passed":
             raise ClaimFailed(self.verdict)
 
+    def _initrequest(self) -> None:
+        """Ready to run again, as plugins ask that run a failure once more."""
+        self.request_fixtures(())
+
     def _run(self) -> Verdict:
         return failed(run_compared(self.claim, self.setting, world(self.config)))
 
@@ -198,7 +213,8 @@ def not_run_because(claim: Claim, setting: Setting) -> str | None:
     for release, holds, word in ((claim.since, _not_before, "since"), (claim.until, _not_after, "until")):
         here = release and installed(release.package)
         if release and (not here or not holds(here, release)):
-            return f"the claim holds {word} {release}, this is {here[0] if here else 'not installed'}"
+            found = f"this is {here[0]}" if here else f"{release.package} is not installed"
+            return f"the claim holds {word} {release}, {found}"
     return None
 
 

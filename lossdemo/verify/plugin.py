@@ -7,6 +7,7 @@ or imported.
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
 import signal
 import sys
@@ -20,7 +21,6 @@ import pytest
 from lossdemo.verify.options import ALL, Option, whole
 
 if TYPE_CHECKING:
-    from lossdemo.verify.items import ChapterFile
     from lossdemo.verify.run import Setting
 
 
@@ -89,6 +89,8 @@ def pytest_configure(config: pytest.Config) -> None:
     proving = option.prove or option.prove_all or option.prove_anew
     if proving and option.replace:
         raise pytest.UsageError("--prove and --replace: give one of them")
+    if proving and not config.getini("mutants"):
+        raise pytest.UsageError('--prove tries wrong versions: name their modules, as mutants = ["mylib.mutants"]')
     if option.known and not option.replace:
         raise pytest.UsageError("--known lists known failures of --replace: give both")
     config.pluginmanager.register(_Claims(), "lossdemo-claims")
@@ -122,35 +124,47 @@ class Terminated(KeyboardInterrupt):
 
 
 def _terminate(number: int, frame: Any) -> None:
-    raise Terminated
+    raise Terminated(f"SIGTERM during {os.environ.get('PYTEST_CURRENT_TEST', 'the run')}")
+
+
+class _Exit:
+    """While it is on, `os._exit(0)` ends this process with `status`; a child that it forked ends as it wants."""
+
+    def __init__(self) -> None:
+        self.status = 1
+        self.leave = os._exit
+        self.process = os.getpid()
+
+    def on(self) -> None:
+        os._exit = self  # pyrefly: ignore — it is called alike
+
+    def off(self) -> None:
+        os._exit = self.leave
+
+    def __call__(self, status: int) -> None:
+        self.leave(status or (self.status if os.getpid() == self.process else 0))
 
 
 class _Claims:
-    """The hooks of a project that has claims. `status` is what the process ends with if it ends by `os._exit(0)`."""
+    """The hooks of a project that has claims."""
 
     def __init__(self) -> None:
         self.terminated = False
-        self.status = 1
         self.handler: Any = None
+        self.exit: _Exit | None = None
 
     def pytest_report_header(self, config: pytest.Config) -> str | None:
         """A release that the book does not name."""
         from lossdemo.verify import items
 
-        untried = []
-        releases = items.book(config).releases
-        for package in dict.fromkeys(release.package for release in releases):
-            here = items.installed(package)
-            if here and here[1] not in [release.version for release in releases if release.package == package]:
-                untried.append(f"{package} {here[0]} was not tried with these claims: see Releases in README.md")
-        return "\n".join(untried) or None
+        return "\n".join(items.untried(config)) or None
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """From here SIGTERM is Ctrl-C, and the process does not end as a success while claims run."""
         if threading.current_thread() is threading.main_thread():
             self.handler = signal.signal(signal.SIGTERM, _terminate)
-        leave, process = os._exit, os.getpid()
-        os._exit = lambda status: leave(status or (self.status if os.getpid() == process else 0))
+        self.exit = _Exit()
+        self.exit.on()
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note which of the two it was."""
@@ -161,20 +175,28 @@ class _Claims:
         """After SIGTERM the exit status is what a shell expects."""
         if self.terminated:
             session.exitstatus = 128 + signal.SIGTERM
-        self.status = int(session.exitstatus)
+        if self.exit:
+            self.exit.status = int(session.exitstatus)
 
     def pytest_unconfigure(self) -> None:
-        """Leave SIGTERM as it was."""
+        """Leave both as they were. A function called at the process's end does not make a success of a failure."""
         if self.handler is not None:
             signal.signal(signal.SIGTERM, self.handler)
+        if self.exit:
+            self.exit.off()
+            if self.exit.status:
+                atexit.register(self.exit.on)  # called before what claims have registered, as that came earlier
 
-    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> ChapterFile | None:
-        """A page of the book is collected once for each setting."""
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> Generator[None, Any, Any]:
+        """A page of the book is collected once for each setting, and by nobody else, as doctest with its globs."""
+        others = yield
         if file_path.suffix.lower() not in (".md", ".markdown"):
-            return None
+            return others
         from lossdemo.verify import items
 
-        return items.collect(file_path, parent)
+        chapter = items.collect(file_path, parent)
+        return [chapter] if chapter else others
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """What another test changes is not the next claim's."""

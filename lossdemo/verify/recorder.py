@@ -31,6 +31,7 @@ class Recorder:
         self.verdicts: Verdicts | None = None
         self.unwritten = ""
         self._selected: set[str] = set()
+        self._started: set[str] = set()
         self._reports: dict[str, list[pytest.TestReport]] = defaultdict(list)
         self._refused: dict[str, str] = {}
 
@@ -48,9 +49,14 @@ class Recorder:
         """Note what was selected in a worker."""
         self._selected |= set(ids)
 
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Note whose turn it is."""
+        self._started.add(nodeid)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the report until the end."""
-        self._reports[report.nodeid].append(report)
+        """Keep the report until the end, but of a failure that is run once more."""
+        if report.outcome != "rerun":
+            self._reports[report.nodeid].append(report)
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Make the verdicts of what was reported, and write them."""
@@ -106,7 +112,7 @@ class Recorder:
         nodeid = items.nodeid(config, claim, setting)
         reports = self._reports[nodeid]
         if reports or nodeid in self._selected:
-            yield _record(chapter, claim, setting, _verdict(reports), reports)
+            yield _record(chapter, claim, setting, _verdict(reports, nodeid in self._started), reports)
         elif chapter in self._refused and claim.basis in BASES:
             yield _record(chapter, claim, setting, _not_run(f"{chapter} is refused"), [])
 
@@ -141,7 +147,7 @@ def _not_run(reason: str) -> Verdict:
     return Verdict(outcome="not run", message=reason, reason=reason)
 
 
-def _verdict(reports: list[pytest.TestReport]) -> Verdict:
+def _verdict(reports: list[pytest.TestReport], started: bool) -> Verdict:
     """What the reports of a claim's phases come to: the worst that they say, and why."""
     for report in sorted(reports, key=lambda report: report.outcome != "failed"):
         found = msgspec.convert(getattr(report, "verdict", None) or {}, Verdict)
@@ -149,14 +155,17 @@ def _verdict(reports: list[pytest.TestReport]) -> Verdict:
         if report.failed:
             return _failed(report, found)
         if report.skipped and known:
-            return msgspec.structs.replace(found, outcome="known failure", message=f"{found.message}\n\n{known}")
+            message = f"{found.message}\n\n{known}"
+            return msgspec.structs.replace(found, outcome="known failure", message=message, reason=known)
         if report.skipped:
             return found if found.outcome == "not run" else _not_run(_why_skipped(report))
         if report.when == "call" and known:
-            return msgspec.structs.replace(found, message=f"listed as a known failure, and holds: {known}")
+            holds = f"listed as a known failure, and holds: {known}"
+            return msgspec.structs.replace(found, message=holds, reason=holds)
         if report.when == "call":
             return found
-    return _not_run("the run ended before it was this claim's turn")
+    turn = "while this claim ran" if started else "before it was this claim's turn"
+    return _not_run(f"the run ended {turn}")
 
 
 def _failed(report: pytest.TestReport, found: Verdict) -> Verdict:

@@ -50,9 +50,11 @@ _COUNTERS = (
     "showwarning",
     "_showwarnmsg_impl",
     "last_exc",
+    "Storage",  # follows the default dtype, which is compared itself
     "last_type",
     "last_value",
     "last_traceback",
+    "Storage",  # torch's own sign of the default dtype, which is compared by itself
 )
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
