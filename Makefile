@@ -25,7 +25,7 @@ bench: $(VENV)/installed
 
 # The book's figures, drawn anew into spec/figures.
 figures: $(VENV)/installed
-	$(BIN)/python -m lossdemo.plot
+	$(BIN)/python -m lossdemo.figures
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check

@@ -1,5 +1,40 @@
-"""`python -m lossdemo` is `lossdemo`."""
+"""The command as a process: `lossdemo`, and `python -m lossdemo`."""
 
-from lossdemo.cli import main
+import os
+import sys
 
-main(prog_name="lossdemo")
+from lossdemo import interrupt
+
+
+def run() -> None:
+    """Run the command and leave with its exit code; 3 is a mistake of the command itself, or no room for its output."""
+    interrupt.install()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # pyrefly: ignore — what the terminal's encoding lacks becomes a ?
+    try:
+        from lossdemo.cli import main
+
+        main(prog_name="lossdemo")
+    except SystemExit as end:
+        code = int(end.code or 0)
+    except OSError as error:
+        code = _broken(f"lossdemo: {error}")
+    except Exception:
+        import traceback
+
+        code = _broken(traceback.format_exc())
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _broken(f"lossdemo: the output could not be written: {error.strerror}")
+    interrupt.leave(code)
+
+
+def _broken(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 3
+
+
+if __name__ == "__main__":
+    run()

@@ -1,51 +1,31 @@
 """The command line: find a claim, read it, run it, watch a training, and say what held where.
 
-Nothing heavy is imported before it is needed, so that `list` and `show` start without torch.
+Nothing heavy is imported before it is needed: `list` and `show` start without torch.
 """
 
 from __future__ import annotations
 
-import contextlib
-import difflib
-import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from lossdemo import books, terminal
+from lossdemo.interrupt import INTERRUPTS
+from lossdemo.verify.options import PROVE, RECORD, REPLACE, SETTINGS, Option
 
+if TYPE_CHECKING:
     from lossdemo.runs import Outcome
-    from lossdemo.verify.claims import Claim, Entry
+    from lossdemo.session import Session
+    from lossdemo.verify.claims import Book
     from lossdemo.verify.verdicts import Record, Verdicts
 
-ROOT = Path(__file__).parent.parent
 BASES = ("mathematics", "documented", "observed")
-HELD, FAILED, INTERRUPTED = 0, 1, 130  # exit codes; 2 is click's for a wrong use
-
-
-def _book() -> Path:
-    if not (ROOT / "spec" / "README.md").exists():
-        raise click.UsageError("there is no book beside the package: install a clone, with pip install -e .")
-    return ROOT / "spec"
-
-
-def _console() -> Console:
-    """Where output goes: as wide as the terminal; without colour where it is piped or NO_COLOR is set."""
-    from rich.console import Console
-
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 100)
-
-
-def _entries() -> list[Entry]:
-    from lossdemo.verify.claims import index
-
-    return list(index(_book()))
+FILE = click.Path(path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -53,301 +33,237 @@ def _entries() -> list[Entry]:
 def main() -> None:
     """How PyTorch's losses move a model's parameters: a book in which every claim is a test.
 
-    Completion of commands and options: eval "$(_LOSSDEMO_COMPLETE=bash_source lossdemo)", or zsh_source, fish_source.
+    In a project whose settings for pytest name `claims`, the commands read and run these; elsewhere lossdemo's own.
+    They return 0 where all holds, 1 where something does not, 2 for a wrong use, 130 after Ctrl-C.
+
+    Completion by the shell: eval "$(_LOSSDEMO_COMPLETE=bash_source lossdemo)", or zsh_source, fish_source.
     """
 
 
-# --- finding and reading ---
+def _place() -> books.Place:
+    try:
+        return books.locate(Path.cwd())
+    except (books.NoBook, OSError) as error:
+        raise click.UsageError(str(error)) from None
 
 
-@main.command("list")
-@click.argument("words", nargs=-1)
-@click.option(
-    "--basis", type=click.Choice(["mathematics", "documented", "observed"]), help="Only claims that rest on it."
-)
-@click.option("--chapter", help="Only claims of this chapter, as outliers or outliers.md.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, one object a claim.")
-def list_claims(words: tuple[str, ...], basis: str | None, chapter: str | None, as_json: bool) -> None:
-    """List the claims whose title, text or id has all WORDS.
+def _book() -> Book:
+    from lossdemo.verify.claims import Book
 
-    \b
-    Example: lossdemo list huber outlier
-    """
-    entries = _entries()
-    if chapter is not None:
-        names = list(dict.fromkeys(entry.chapter.removesuffix(".md") for entry in entries))
-        if chapter.removesuffix(".md") not in names:
-            raise click.BadParameter(f"{chapter!r} is not one of {', '.join(names)}", param_hint="'--chapter'")
-        entries = [entry for entry in entries if entry.chapter.removesuffix(".md") == chapter.removesuffix(".md")]
-    found = [
-        entry
-        for entry in entries
-        if (not basis or entry.basis == basis)
-        and all(word.lower() in f"{entry.title}\n{entry.text}\n{entry.id}".lower() for word in words)
-    ]
-    if as_json:
-        fields = ("id", "chapter", "line", "title", "basis")
-        click.echo(json.dumps([{name: getattr(entry, name) for name in fields} for entry in found], indent=1))
-        return
-    for chapter_name in dict.fromkeys(entry.chapter for entry in found):
-        click.secho(chapter_name, bold=True)
-        for entry in found:
-            if entry.chapter == chapter_name:
-                click.echo(f"  {entry.title}")
-    click.echo(f"{len(found)} of {len(entries)} claims" if found else "no claim has all these words")
-
-
-def _find(name: str) -> Claim:
-    """The claim that `name` is the id of, or an unambiguous part of it."""
-    from lossdemo.verify.claims import Book, slug
-
-    claims = {claim.id: claim for claim in Book(_book())}
-    wanted = slug((name.partition("::")[2] or name.rpartition("#")[2]).partition("[")[0])
-    if not wanted:
-        raise click.UsageError(f"{name!r} names no claim: `lossdemo list WORDS` finds one")
-    if wanted in claims:
-        return claims[wanted]
-    parts = [claim for claim in claims if wanted and wanted in claim]
-    if len(parts) == 1:
-        return claims[parts[0]]
-    near = parts[:8] or sorted(claims, key=lambda claim: -_likeness(wanted, claim))[:4]
-    problem = f"{len(parts)} claims have {name!r} in their id" if parts else f"no claim has {name!r} in its id"
-    raise click.UsageError(f"{problem}; nearest:\n" + "\n".join(f"  {claim}" for claim in near))
-
-
-def _likeness(wanted: str, claim: str) -> float:
-    """How well the words of `wanted` are found among those of a claim's id, misspelt or not."""
-    words = claim.split("-")
-    return sum(max(difflib.SequenceMatcher(None, word, other).ratio() for other in words) for word in wanted.split("-"))
+    place = _place()
+    return Book(place.directory, place.root)
 
 
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Chapters and ids for the shell."""
-    names = dict.fromkeys(name for entry in _entries() for name in (entry.chapter.removesuffix(".md"), entry.id))
+    entries = books.read_entries(_place().directory)
+    names = dict.fromkeys(name for entry in entries for name in (entry.chapter.removesuffix(".md"), entry.id))
     return [name for name in names if name.startswith(incomplete)]
 
 
+@main.command("list")
+@click.argument("words", nargs=-1)
+@click.option("--basis", type=click.Choice(BASES, case_sensitive=False), help="Only claims that rest on it.")
+@click.option("--chapter", help="Only claims of this chapter, as outliers or outliers.md.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, one object a claim.")
+def list_claims(words: tuple[str, ...], basis: str | None, chapter: str | None, as_json: bool) -> None:
+    """List the claims whose title, text or id has all WORDS, each with its id; return 1 if there is none.
+
+    \b
+    Example: lossdemo list huber outlier
+    """
+    entries = books.read_entries(_place().directory)
+    chapters = list(dict.fromkeys(entry.chapter for entry in entries))
+    only = books.find_chapter(chapter, chapters) if chapter is not None else None
+    if chapter is not None and not only:
+        names = ", ".join(name.removesuffix(".md") for name in chapters)
+        raise click.BadParameter(f"{chapter!r} is not one of {names}", param_hint="'--chapter'")
+    wanted = " ".join(words).lower().split()
+    found = [
+        entry
+        for entry in entries
+        if basis in (None, entry.basis)
+        and only in (None, entry.chapter)
+        and all(word in f"{entry.title}\n{entry.text}\n{entry.id}".lower() for word in wanted)
+    ]
+    if as_json:
+        fields = [field for field in books.Entry._fields if field != "text"]
+        click.echo(json.dumps([{field: getattr(entry, field) for field in fields} for entry in found], indent=1))
+    for name in [] if as_json else chapters:
+        there = [entry for entry in found if entry.chapter == name]
+        if there:
+            terminal.heading(name)
+        for entry in there:
+            click.echo(f"  {entry.title}\n    {entry.id}")
+    if not as_json:
+        click.echo(f"{len(found)} of {terminal.count(len(entries), 'claim')}" if found else "no claim has all of that")
+    sys.exit(not found)
+
+
 @main.command()
-@click.argument("id", shell_complete=_complete)
-@click.option(
-    "--verdicts", "file", type=click.Path(path_type=Path), help="A verdict file: outcome, and mutants killed."
-)
-def show(id: str, file: Path | None) -> None:
-    """Show the claim with this ID, or with an unambiguous part of it.
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, shell_complete=_complete)
+@click.option("--verdicts", "file", type=FILE, help="A verdict file: outcome, and mutants killed.")
+def show(ids: tuple[str, ...], file: Path | None) -> None:
+    """Show the claims with these IDs, or with unambiguous parts of them.
 
     \b
     Example: lossdemo show momentum-applies
     """
-    claim = _find(id)
-    records = [record for record in _read(file).records if record.claim == claim.id] if file else []
-    console = _console()
-    if console.is_terminal:
-        _render(console, _legible(claim.text))
-    else:
-        click.echo(_legible(claim.text).strip())
-    console.print(f"\nRun it: pytest spec/{claim.path.name}::{claim.id}", soft_wrap=True)
-    for record in records:
-        console.print(f"{record.device}, {record.dtype}: {record.outcome}{_killing(record)}")
-    if file and not records:
-        click.echo(f"{file} has no verdict on it")
+    book = _book()
+    claims = {claim.id: claim for claim in book}
+    found = [claims[_find(name, book)] for name in ids]
+    records = _read(file).records if file else ()
+    console, refused = terminal.console(), set()
+    for claim in found:
+        if console.is_terminal:
+            terminal.render(console, terminal.legible(claim.text))
+        else:
+            click.echo(terminal.legible(claim.text).strip())
+        click.echo(f"\n{os.path.relpath(claim.path)}:{claim.line}\nRun it: lossdemo verify {claim.id}")
+        of_this = [record for record in records if record.claim == claim.id]
+        for record in of_this:
+            click.echo(f"{record.setting}: {record.outcome}{_killing(record)}")
+        if file and not of_this:
+            click.echo(f"{file} has no verdict on it")
+        click.echo() if claim is not found[-1] else None
+        refused.add(claim.path)
+    problems = [problem for path in refused for problem in book.checked[path].problems]
+    for problem in problems:
+        click.echo(problem, err=True)
+    sys.exit(bool(problems))
 
 
-def _render(console: Console, text: str) -> None:
-    """Prose as wide as the terminal; code as it stands, since a wrapped line is no longer the example."""
-    import re
-
-    from rich.markdown import Markdown
-    from rich.text import Text
-
-    for part in re.split(r"(^```.*?^```$)", text, flags=re.DOTALL | re.MULTILINE):
-        if part.startswith("```"):
-            code = "\n".join(f"  {line}" for line in part.splitlines()[1:-1])
-            console.print(Text(f"{code}\n", style="cyan"), soft_wrap=True)
-        elif part.strip():
-            console.print(Markdown(part), "")
+def _find(name: str, book: Book) -> str:
+    ids = [claim.id for claim in book]
+    chapter = books.find_chapter(name, [path.name for path in book.pages])
+    if chapter and name not in ids:
+        name = chapter.removesuffix(".md")
+        raise click.UsageError(f"{name} is a chapter: lossdemo list --chapter {name}")
+    try:
+        return books.find_claim(name, ids)
+    except books.Unknown as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _killing(record: Record) -> str:
     return "" if record.killed is None else f", kills {', '.join(record.killed) or 'no mutant'}"
 
 
-def _legible(markdown: str) -> str:
-    """Markdown with its mathematics as Unicode text, and its links as their text."""
-    import re
+@main.command()
+def check() -> None:
+    """Say what in the book would be refused, without running it: nothing else stands between a page and its claims.
 
-    from pylatexenc.latex2text import LatexNodes2Text
-
-    def text(match: re.Match) -> str:
-        latex = re.sub(r"\\frac\{((?:[^{}]|\{[^{}]*\})*)\}\{((?:[^{}]|\{[^{}]*\})*)\}", r"(\1) / (\2)", match[1])
-        latex = re.sub(
-            r"([_^])\{([^{}]+[^{}\w][^{}]*|\w\w+|[^{}]*\\[^{}]*)\}", r"\1(\2)", latex
-        )  # no script loses its end
-        latex = re.sub(r"\\(?:qquad|quad|,|;| )", " ", latex).replace(r"\|", "‖")
-        latex = re.sub(r"\\ne(?![a-z])", " ≠ ", latex)
-        plain = LatexNodes2Text(math_mode="text").latex_to_text(f"${latex.strip()}$")
-        plain = re.sub(r"([←⊙≈∥∑])", r" \1 ", plain)
-        return " ".join(re.sub(r" +([_^)])", r"\1", plain).split())
-
-    parts = re.split(r"(^```.*?^```$)", markdown, flags=re.DOTALL | re.MULTILINE)
-    for i, part in enumerate(parts):
-        if part.startswith("```math"):
-            parts[i] = re.sub(r"```math\n(.*?)\n```", lambda match: f"    {text(match)}", part, flags=re.DOTALL)
-        elif not part.startswith("```"):
-            part = re.sub(r"\$([^$]+)\$", lambda match: f"`{text(match)}`", part)
-            parts[i] = re.sub(r"\[([^]]+)\]\((?!https)[^)]+\)", r"\1", part)
-    return "".join(parts)
+    \b
+    Example: lossdemo check
+    """
+    book = _book()
+    problems = [problem for page in book.checked.values() for problem in page.problems]
+    for problem in sorted(problems):
+        click.echo(f"{os.path.relpath(problem.path)}:{problem.line}: {problem.message}")
+    if not problems:
+        click.echo(
+            f"{terminal.count(len(book.ids), 'claim')} in {terminal.count(len(book.pages), 'page')}: nothing is refused"
+        )
+    sys.exit(bool(problems))
 
 
-# --- running ---
+def _options(*options: Option) -> Callable[[Callable], Callable]:
+    """Names of claims, and the options that pytest has too."""
 
+    def decorate(command: Callable) -> Callable:
+        for option in reversed(options):
+            kind = click.Choice(option.choices, case_sensitive=False) if option.choices else None
+            kind = click.IntRange(*option.range) if option.range else kind
+            command = click.option(
+                f"--{option.name}",
+                type=bool if option.flag else kind,
+                is_flag=option.flag,
+                multiple=option.repeated,
+                metavar=option.metavar,
+                help=f"{option.help[0].upper()}{option.help[1:]}.",
+            )(command)
+        names = click.argument("names", metavar="[ID or CHAPTER]...", nargs=-1, shell_complete=_complete)
+        return names(command)
 
-def _settings(command: Callable) -> Callable:
-    """The options of `verify` and `prove`."""
-    for option in reversed(
-        [
-            click.argument("names", metavar="[ID or CHAPTER]...", nargs=-1, shell_complete=_complete),
-            click.option("--device", multiple=True, type=click.Choice(["cpu", "cuda"]), help="Default: what is here."),
-            click.option("--dtype", multiple=True, type=click.Choice(["float32", "float64"]), help="Default: float32."),
-            click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True),
-            click.option(
-                "--verdicts", "file", type=click.Path(path_type=Path), help="Write the verdicts to this file."
-            ),
-        ]
-    ):
-        command = option(command)
-    return command
+    return decorate
 
 
 @main.command()
-@_settings
-@click.option("--replace", multiple=True, metavar="TARGET=MODULE:NAME", help="Your function in place of torch's.")
-@click.option(
-    "--known",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="With --replace: claims known to fail.",
-)
-def verify(names: tuple[str, ...], replace: tuple[str, ...], known: Path | None, **options: Any) -> None:
+@_options(*SETTINGS, RECORD, *REPLACE)
+@click.option("-x", "--exitfirst", is_flag=True, help="End at the first claim that fails.")
+def verify(names: tuple[str, ...], **options: Any) -> None:
     """Run the claims of the whole book, or of some chapters, or some claims.
 
     \b
     Example: lossdemo verify outliers momentum-applies
     """
-    extra = [f"--replace={replacement}" for replacement in replace] + ([f"--known={known}"] if known else [])
-    sys.exit(_run(names, extra, **options))
+    if options["replace"] and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as it is for python -m
+    _run(names, options)
 
 
 @main.command()
-@_settings
+@_options(*SETTINGS, RECORD, *PROVE[1:])
 def prove(names: tuple[str, ...], **options: Any) -> None:
     """Run each claim again under every wrong PyTorch that it could notice.
 
     \b
     Example: lossdemo prove momentum-applies
     """
-    sys.exit(_run(names, ["--prove"], **options))
+    _run(names, {"prove": True, **options})
 
 
-def _run(
-    names: Sequence[str], extra: list[str], device: Sequence[str], dtype: Sequence[str], seed: int, file: Path | None
-) -> int:
-    """Run pytest underneath, with a progress bar, and print the table; the exit code."""
-    chosen = _choose(names)
-    for name in device:
-        _check_device(name)
-    import pytest
-    import torch  # here, or an interrupt while pytest's plugin imports it leaves half of it  # noqa: F401
-    from rich.text import Text
+def _run(names: Sequence[str], options: dict[str, Any]) -> None:
+    """Run claims under pytest, with a progress bar; print what became of them, and end."""
+    place = _place()
+    for device in options["device"]:
+        _check_device(device)
+    from lossdemo.session import Session
 
+    arguments = []
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        values = value if isinstance(value, tuple) else [] if value in (None, False) else [value]
+        arguments += [flag if one is True else f"{flag}={one}" for one in values]
+    with terminal.progress("claims") as advance:
+        session = Session(place, names, advance)
+        code = session.run(arguments)
+    if session.error:
+        raise click.UsageError(session.error.strip())
+    if session.verdicts:
+        _print_run(session, session.verdicts)
+    if session.crash:
+        click.echo(f"{session.crash.strip()}\nlossdemo: the run broke; this is no claim's failure", err=True)
+    if session.interrupted:
+        records = session.verdicts.records if session.verdicts else ()
+        ran = sum(record.outcome != "not run" for record in records)
+        where = f" in {session.running}," if session.running else ""
+        click.echo(f"interrupted{where} after {ran} of {terminal.count(len(records), 'claim')}", err=True)
+    sys.exit(code)
+
+
+def _print_run(session: Session, verdicts: Verdicts) -> None:
+    """What failed and why, mathematics first; what was refused; the table; and what else is to be known."""
     from lossdemo.verify.matrix import merge
-    from lossdemo.verify.recorder import Recorder
+    from lossdemo.verify.verdicts import badness
 
-    arguments = [*extra, f"--seed={seed}", *(f"--device={d}" for d in device), *(f"--dtype={d}" for d in dtype)]
-    arguments += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-p", "no:cacheprovider", str(_book())]
-    arguments += [f"--verdicts={file.resolve()}"] if file else []
-    recorder, output = Recorder(), io.StringIO()
-    with _progress("claims") as advance, contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-        code = pytest.main(arguments, plugins=[recorder, _Selected(chosen, advance)])
-    if recorder.verdicts is None:
-        raise click.UsageError(output.getvalue().strip().rpartition("ERROR: ")[2])
-    console = _console()
-    for record in recorder.verdicts.records:
-        if record.outcome in ("failed", "vacuous"):
-            console.rule(Text(record.nodeid), align="left")
-            console.print(record.message, markup=False)
-    for refusal in recorder.verdicts.refused:
-        console.rule(Text(refusal.chapter), align="left")
-        console.print(refusal.message, markup=False)
-    matrix = merge([recorder.verdicts])
+    console = terminal.console()
+    for record in sorted(verdicts.records, key=badness):
+        if record.outcome not in ("failed", "vacuous"):
+            continue
+        terminal.heading(record.nodeid)
+        place = os.path.relpath(session.place.root / record.chapter)
+        click.echo(f"{record.outcome}, {record.basis}, {place}:{record.at or record.line}\n{record.message}\n")
+    for refusal in verdicts.refused:
+        terminal.heading(f"{refusal.chapter} is refused")
+        click.echo(f"{refusal.message}\n")
+    matrix = merge([verdicts])
     console.print(matrix.summary())
-    left_out = chosen - {record.claim for record in recorder.verdicts.records} if names else ()
-    warnings = [
-        line for line in output.getvalue().splitlines() if line.startswith(("stale in --known", "the verdicts could"))
-    ]
-    for note in (
-        *matrix.notes,
-        *warnings,
-        *(f"not run, as it calls none of what is replaced: {name}" for name in left_out),
-    ):
-        console.print(note, markup=False)
-    if recorder.verdicts.prove:
-        killed = {mutant for record in recorder.verdicts.records for mutant in record.killed or ()}
-        console.print(f"{len(killed)} mutants killed")
-    if code == pytest.ExitCode.INTERRUPTED:
-        ran = sum(record.outcome != "not run" for record in recorder.verdicts.records)
-        click.echo(f"interrupted after {ran} of {len(recorder.verdicts.records)} claims", err=True)
-        return INTERRUPTED
-    return HELD if code == pytest.ExitCode.OK else FAILED
-
-
-def _choose(names: Sequence[str]) -> set[str]:
-    """The ids that names of claims and chapters stand for; all of them for no name."""
-    entries = _entries()
-    chosen = set()
-    for name in names:
-        chapter = {entry.id for entry in entries if entry.chapter in (name, f"{name}.md", Path(name).name)}
-        chosen |= chapter or {_find(name).id}
-    return chosen or {entry.id for entry in entries}
-
-
-class _Selected:
-    """The pytest plugin that runs the chosen claims and advances a bar."""
-
-    def __init__(self, chosen: set[str], advance: Callable[..., None]) -> None:
-        self.chosen = chosen
-        self.advance = advance
-
-    def pytest_collection_modifyitems(self, config: Any, items: list) -> None:
-        from lossdemo.verify.plugin import is_claim
-
-        kept = [item for item in items if is_claim(item) and item.example.parsed.id in self.chosen]
-        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-        items[:] = kept
-        self.advance(len(kept))
-
-    def pytest_runtest_logfinish(self) -> None:
-        self.advance(None)
-
-
-@contextlib.contextmanager
-def _progress(what: str) -> Iterator[Callable[..., None]]:
-    """A bar on the terminal's standard error, none where that is piped.
-
-    What it yields takes the total once, and then None for each advance, with another text if there is one.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(file=sys.stderr)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=None)
-
-        def advance(total: int | None, text: str = what) -> None:
-            progress.update(task, total=total, description=text) if total else progress.update(
-                task, advance=1, description=text
-            )
-
-        yield advance
+    for note in session.notes:
+        click.echo(note)
+    if session.prover:
+        for line, _ in session.prover.summary():
+            click.echo(line)
 
 
 # --- training ---
@@ -364,18 +280,12 @@ def _progress(what: str) -> Iterator[Callable[..., None]]:
 @click.option("--compare", metavar="LOSS,LOSS,...", help="Train with each of these losses, and print one table.")
 @click.option("--optimizer", default="sgd", show_default=True, help="sgd, momentum, adam, adamw, rmsprop or adagrad.")
 @click.option("--lr", type=float, help="Learning rate; the default suits the run and the optimizer.")
-@click.option("--steps", type=int, help="Default: enough for the run.")
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    help="Of the data and the first parameters.",
-)
+@click.option("--steps", type=int, help="At most a million; default: enough for the run.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of the data and the first parameters.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw it to this file, .svg or .png.")
+@click.option("--plot", type=FILE, help="Draw it to this file, .svg or .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-def train(run: str, loss: str | None, compare: str | None, plot: Path | None, as_json: bool, **options: Any) -> None:
+def train(plot: Path | None, as_json: bool, device: str, seed: int, **choice: Any) -> None:
     """Train RUN: linear-regression, binary or multiclass.
 
     \b
@@ -383,18 +293,19 @@ def train(run: str, loss: str | None, compare: str | None, plot: Path | None, as
     """
     from lossdemo import runs
 
+    choice = {name: value.lower() if isinstance(value, str) else value for name, value in choice.items()}
+    compare, loss, run = choice.pop("compare"), choice.pop("loss"), choice.pop("run")
     if compare is not None and loss is not None:
         raise click.UsageError("--loss and --compare: give one of them")
-    device, seed = options.pop("device"), options.pop("seed")
     _check_device(device)
     if plot:
         _check_plot(plot)
     losses = [loss] if compare is None else dict.fromkeys(name.strip() for name in compare.split(","))
     try:
-        checked = [runs.check(run, loss=loss, **options) for loss in losses]
+        checked = [runs.check(run, loss=name, **choice) for name in losses]
     except runs.Wrong as wrong:
         raise click.UsageError(str(wrong)) from None
-    outcomes = [_trained(run, options["optimizer"], *choice, seed=seed, device=device) for choice in checked]
+    outcomes = [_trained(run, choice["optimizer"], *found, seed=seed, device=device) for found in checked]
     if plot:
         _draw(outcomes, plot)
     click.echo(_as_json(outcomes)) if as_json else _print_training(outcomes)
@@ -412,20 +323,22 @@ def _trained(
     def shown(step: int, value: float) -> None:
         nonlocal taken, last
         taken, last = step + 1, value
-        advance(None, f"{loss} {value:.4g}")
+        advance(advance=1, description=f"{loss} {value:.4g}")
+        if INTERRUPTS.number:  # it was raised where something swallowed it
+            raise KeyboardInterrupt
 
     try:
-        with _progress(loss) as advance:
-            advance(steps)
+        with terminal.progress(loss) as advance, INTERRUPTS:
+            advance(total=steps)
             choice = {"data_set": data_set, "loss": loss, "optimizer": optimizer, "lr": lr, "steps": steps}
             return perform(run, **choice, seed=seed, device=device, callback=shown)
     except KeyboardInterrupt:
         at = f", at a loss of {last:.4g}" if taken else ""
-        click.echo(f"{loss}: interrupted after {taken} of {steps} steps{at}", err=True)
-        sys.exit(INTERRUPTED)
+        click.echo(f"{loss}: interrupted after {taken} of {terminal.count(steps, 'step')}{at}", err=True)
+        sys.exit(128 + (INTERRUPTS.number or 2))
     except Diverged as diverged:
         click.echo(f"{loss}: {diverged}", err=True)
-        sys.exit(FAILED)
+        sys.exit(1)
 
 
 def _check_device(device: str) -> None:
@@ -451,21 +364,21 @@ def _check_plot(path: Path) -> None:
 
 def _print_training(outcomes: list[Outcome]) -> None:
     """For one training each parameter before, its first gradient, and after; for several a row each."""
-    from rich.table import Table
-
-    console = _console()
+    console = terminal.console()
+    first = outcomes[0]
     if len(outcomes) == 1:
-        outcome = outcomes[0]
-        table = Table("parameter", "shape", "before", "first gradient", "after")
-        for name, path in outcome.history.parameters.items():
-            values = path[0], outcome.history.gradients[name][0], path[-1]
-            table.add_row(name, "×".join(map(str, path.shape[1:])), *map(_numbers, values))
+        table = terminal.table("parameter", "shape", "before", "first gradient", "after")
+        for name, before in first.before.items():
+            values = map(_numbers, (before, first.gradient[name], first.after[name]))
+            table.add_row(name, "×".join(map(str, before.shape)), *values)
         console.print(table)
-    table = Table("loss", "first", "last", *outcomes[0].measures)
+    table = terminal.table("loss", "first", "last", *first.measures)
     for outcome in outcomes:
         losses = outcome.history.loss
         table.add_row(outcome.loss, *(f"{value:.4g}" for value in (losses[0], losses[-1], *outcome.measures.values())))
     console.print(table)
+    if "slope" in first.measures:
+        click.echo("Slope and intercept are for x as it is; the training saw x with mean 0 and standard deviation 1.")
 
 
 def _numbers(values: Any) -> str:
@@ -480,9 +393,9 @@ def _as_json(outcomes: list[Outcome]) -> str:
             {
                 "loss": outcome.loss,
                 "losses": outcome.history.loss,
-                "before": {name: path[0].tolist() for name, path in outcome.history.parameters.items()},
-                "first gradient": {name: path[0].tolist() for name, path in outcome.history.gradients.items()},
-                "after": {name: path[-1].tolist() for name, path in outcome.history.parameters.items()},
+                "before": {name: values.tolist() for name, values in outcome.before.items()},
+                "first gradient": {name: values.tolist() for name, values in outcome.gradient.items()},
+                "after": {name: values.tolist() for name, values in outcome.after.items()},
                 **outcome.measures,
             }
             for outcome in outcomes
@@ -502,22 +415,19 @@ def _draw(outcomes: list[Outcome], path: Path) -> None:
     draw_runs(histories, path, outcomes[0].x, outcomes[0].y, lines)
 
 
-# --- verdicts ---
-
-
 def _read(file: Path) -> Verdicts:
-    from lossdemo.verify.verdicts import Verdicts
+    from lossdemo.verify.verdicts import NotVerdicts, Verdicts
 
     try:
         return Verdicts.read(file)
-    except ValueError as error:
+    except NotVerdicts as error:
         raise click.UsageError(str(error)) from None
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--format", "form", type=click.Choice(["table", "markdown", "html"]), default="table", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), help="Write to this file.")
+@click.option("--output", type=FILE, help="Write to this file.")
 def report(files: tuple[Path, ...], form: str, output: Path | None) -> None:
     """Merge verdict FILES into one matrix, claims by setting.
 
@@ -527,15 +437,15 @@ def report(files: tuple[Path, ...], form: str, output: Path | None) -> None:
     from lossdemo.verify.matrix import merge
 
     matrix = merge([_read(file) for file in files])
-    if form == "table" and not output:
-        console = _console()
-        console.print(matrix.table())
-        for note in matrix.notes:
-            console.print(note, markup=False)
-        return
-    if form == "table":
+    if form == "table" and output:
         raise click.UsageError("--output takes --format markdown or html")
-    text = matrix.markdown() if form == "markdown" else matrix.html()
+    if form == "table":
+        click.echo("\n".join(matrix.legend))
+        terminal.console().print(matrix.table())
+        for line in [*matrix.reasons, *matrix.notes]:
+            click.echo(line)
+        return
+    text = matrix.rendered(form)
     if not output:
         click.echo(text)
         return
@@ -546,10 +456,10 @@ def report(files: tuple[Path, ...], form: str, output: Path | None) -> None:
 
 
 @main.command()
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("old", type=FILE)
+@click.argument("new", type=FILE)
 def diff(old: Path, new: Path) -> None:
-    """Say which claims changed from verdict file OLD to NEW; exit 1 if one that held no longer does.
+    """Say which claims changed from verdict file OLD to NEW; return 1 if one that held no longer does.
 
     \b
     Example: lossdemo diff torch-2.12.json torch-2.13.json
@@ -560,5 +470,5 @@ def diff(old: Path, new: Path) -> None:
     if not {(r.claim, r.setting) for r in before.records} & {(r.claim, r.setting) for r in after.records}:
         raise click.UsageError(f"nothing can be compared: {old} and {new} have no claim in the same setting")
     difference = compare(before, after)
-    click.echo(difference.text())
-    sys.exit(FAILED if difference.worse else HELD)
+    click.echo("\n".join(difference.lines()))
+    sys.exit(difference.worse)

@@ -3,7 +3,7 @@
 This is the oracle that the book and the tests hold torch against, so nothing here is taken from torch's code. The
 losses have the names and the arguments of `torch.nn.functional`, and take whatever NumPy makes an array of. Each
 returns a `Result`: the value, and the gradient with respect to each argument that a model can have computed. At a kink
-the gradient is the one that torch chooses, and the docstring says which.
+the gradient is the smallest of those that are right, which is 0, as torch has it since 2.14.
 """
 
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def mse_loss(input: ArrayLike, target: ArrayLike, weight: ArrayLike | None = Non
 
 
 def l1_loss(input: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None, reduction: str = "mean") -> Result:
-    """|x - y|, elementwise, with `weight` as in MSE. The slope at x = y is 0."""
+    """|x - y|, elementwise, with `weight` as in MSE."""
     error = _float(input) - _float(target)
     w = np.ones_like(error) if weight is None else _float(weight)
     slope = w * np.sign(error)
@@ -316,23 +316,23 @@ def gaussian_nll_loss(
 def margin_ranking_loss(
     input1: ArrayLike, input2: ArrayLike, target: ArrayLike, margin: float = 0.0, reduction: str = "mean"
 ) -> Result:
-    """max(0, margin - y (x1 - x2)), elementwise, for y of -1 or 1. On the hinge itself it still pulls."""
+    """max(0, margin - y (x1 - x2)), elementwise, for y of -1 or 1."""
     x1, x2, y = _float(input1), _float(input2), _float(target)
     short = margin - y * (x1 - x2)
-    pulls = short >= 0
+    pulls = short > 0
     slope = -y * pulls
     return _result(np.maximum(short, 0), reduction, input1=slope, input2=-slope, target=-(x1 - x2) * pulls)
 
 
 def hinge_embedding_loss(input: ArrayLike, target: ArrayLike, margin: float = 1.0, reduction: str = "mean") -> Result:
-    """x for y = 1, max(0, margin - x) for y = -1, for other labels both. On the hinge it still pulls.
+    """x for y = 1, max(0, margin - x) for y = -1, for other labels both.
 
     Source: Hadsell, Chopra and LeCun, Dimensionality Reduction by Learning an Invariant Mapping, CVPR 2006.
     """
     x, y = np.broadcast_arrays(_float(input), _float(target))
     alike, apart = y != -1, y != 1
     losses = alike * x + apart * np.maximum(margin - x, 0)
-    return _result(losses, reduction, input=1.0 * alike - apart * (margin - x >= 0))
+    return _result(losses, reduction, input=1.0 * alike - apart * (margin - x > 0))
 
 
 def cosine_embedding_loss(
@@ -340,13 +340,13 @@ def cosine_embedding_loss(
 ) -> Result:
     """1 - cos for y = 1 and max(0, cos - margin) for y = -1, for the rows of two (N, D) and y (N,).
 
-    On the margin itself it still pulls. Another label than these costs nothing.
+    Another label than these costs nothing.
     """
     a, b, y = _float(input1), _float(input2), _float(target)
     lengths = np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1)
     cosine = (a * b).sum(-1) / (lengths[0] * lengths[1])
     losses = np.where(y == 1, 1 - cosine, np.where(y == -1, np.maximum(cosine - margin, 0), 0))
-    slope = np.where(y == 1, -1.0, (y == -1) * (cosine >= margin))[..., None]
+    slope = np.where(y == 1, -1.0, (y == -1) * (cosine > margin))[..., None]
     unit_a, unit_b = a / lengths[0][..., None], b / lengths[1][..., None]
     return _result(
         losses,
@@ -423,7 +423,7 @@ def triplet_margin_with_distance_loss(
     other, other_p, other_n = distance_function(p, n)
     swapped = (other < far)[..., None] & swap
     short = near - np.where(swapped[..., 0], other, far) + margin
-    pulls = 1.0 * (short >= 0)[..., None]
+    pulls = 1.0 * (short > 0)[..., None]
     return _result(
         np.maximum(short, 0),
         reduction,

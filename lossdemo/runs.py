@@ -30,6 +30,9 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 
 
+MOST_STEPS = 1_000_000  # of which each keeps its loss
+
+
 class _AfterSigmoid(nn.Module):
     """A loss of probabilities, given logits."""
 
@@ -113,7 +116,10 @@ class Outcome:
 
     Attributes:
         loss: the loss's name.
-        history: losses, parameters and gradients, step by step.
+        history: the losses, step by step.
+        before: the parameters by name, as they were drawn.
+        gradient: the gradients of the first step, by the same names.
+        after: the parameters behind the last step.
         model: as it is after the last step.
         x: the inputs as they are in the data set, (n, features).
         y: the targets.
@@ -122,6 +128,9 @@ class Outcome:
 
     loss: str
     history: train.History
+    before: dict[str, Tensor]
+    gradient: dict[str, Tensor]
+    after: dict[str, Tensor]
     model: nn.Module
     x: Tensor
     y: Tensor
@@ -156,8 +165,8 @@ def check(
     steps = steps if steps is not None else kind.steps
     if not 0 < lr < 1e6:
         raise Wrong(f"the learning rate is {lr:g}: give a number above 0 and below a million")
-    if steps < 1:
-        raise Wrong(f"steps is {steps}: give 1 or more")
+    if not 1 <= steps <= MOST_STEPS:
+        raise Wrong(f"steps is {steps}: give 1 to {MOST_STEPS:,}")
     return data_set, loss, lr, steps
 
 
@@ -196,12 +205,20 @@ def perform(
             model = kind.model(x, y)
         made = OPTIMIZERS[optimizer](model.parameters(), lr=lr)
         criterion = LOSSES[loss]()
-        record = ["parameters", "gradients"]
-        history = train.fit(model, criterion, made, x[kept], y[kept], steps, record=record, callback=callback)
-        if not all(bool(path[-1].isfinite().all()) for path in history.parameters.values()):
+        before, gradient = _copy(model), {}
+
+        def noted(step: int, value: float) -> None:
+            if step == 0:
+                gradient.update({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+            if callback:
+                callback(step, value)
+
+        history = train.fit(model, criterion, made, x[kept], y[kept], steps, callback=noted)
+        after = _copy(model)
+        if not all(bool(values.isfinite().all()) for values in after.values()):
             history.loss.append(float("inf"))
             raise train.Diverged(steps, history)
-        outcome = Outcome(loss, history, model, raw, y)
+        outcome = Outcome(loss, history, before, gradient, after, model, raw, y)
         with torch.no_grad():
             if run == "linear-regression":
                 outcome.measures = _line(model, raw) if raw.shape[1] == 1 else {}
@@ -210,6 +227,10 @@ def perform(
                 if held_out is not None:
                     outcome.measures["accuracy on held-out data"] = _accuracy(model(x[held_out]), y[held_out])
     return outcome
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
 def _line(model: Any, raw: Tensor) -> dict[str, float]:

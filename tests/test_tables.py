@@ -244,11 +244,15 @@ def at_the_kink(loss: str) -> losses.Case:
 
 
 KINKED = [key for key in ROWS if key.startswith(("ranking", "regression")) and "MSE" not in key]
+CLAMPS = ("MarginRanking", "HingeEmbedding", "CosineEmbedding", "Triplet")  # their slopes at the kink are clamp's
+OLD = tuple(map(int, torch.__version__.split(".")[:2])) < (2, 14)
 
 
 @pytest.mark.parametrize("key", KINKED)
 def test_formulas_choose_torchs_slope_at_a_kink(key: str) -> None:
     """Where a loss has a kink the gradient in the table is the one that torch takes."""
+    if OLD and key.removeprefix("ranking.md: ").startswith(CLAMPS):
+        pytest.skip("until torch 2.13 clamp had another slope at its bound, and the book has claims on it")
     case = at_the_kink(FUNCTIONS[key.split(": ")[1]])
     assert_formulas_hold(ROWS[key], case)
     operands = losses.tensors(case.operands, torch.float64)

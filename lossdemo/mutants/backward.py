@@ -101,7 +101,7 @@ def autograd_grad_fills_grad_too(original):
         gradients = original(outputs, inputs, *args, **kwargs)
         leaves = [inputs] if isinstance(inputs, Tensor) else inputs
         for leaf, gradient in zip(leaves, gradients):
-            if leaf.is_leaf:
+            if leaf.is_leaf and gradient is not None:
                 leaf.grad = gradient.clone() if leaf.grad is None else leaf.grad + gradient
         return gradients
 

@@ -366,7 +366,7 @@ def nll_counts_padding_as_class_0(original):
     return call
 
 
-@mutant("torch.nn.functional.linear_cross_entropy", when=lambda call: call["input"].ndim > 2)
+@mutant("torch.nn.functional.linear_cross_entropy", when=lambda call: call["input"].ndim > 2, since=(2, 13))
 def linear_cross_entropy_flattens_sequences(original):
     """Leading dimensions taken as `Linear` takes them."""
 

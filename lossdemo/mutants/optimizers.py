@@ -15,6 +15,9 @@ OPTIMIZERS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW, RMSprop, Adagrad)
 # These say how a step is computed, not which step it is.
 SWITCHES = {"self", "params", "foreach", "fused", "capturable", "differentiable"}
 
+# Torch takes these below zero as well.
+UNCHECKED = {"dampening"}
+
 # Calls in which a hyper-parameter has an effect, and torch lets it have any value; where nothing is said, all calls.
 EFFECTIVE: dict[str, Callable[[Call], bool]] = {
     "momentum": lambda call: not call.get("nesterov"),
@@ -76,6 +79,25 @@ def _defaulted(optimizer: type[Optimizer], name: str, default: Any, index: int |
 
     what = "climbs" if name == "maximize" else f"defaults_to_another_{name}{_ordinal(index)}"
     _add(optimizer, what, f"with a default `{name}` of {other}.", "__init__", make, effective)
+
+
+def _accepts(optimizer: type[Optimizer], name: str) -> None:
+    """A negative number is taken for its absolute value."""
+
+    def negative(call: Call) -> bool:
+        return call[name] < 0
+
+    def make(original: Function) -> Function:
+        return using(original, **{name: abs})
+
+    _add(
+        optimizer,
+        f"accepts_a_negative_{name}",
+        f"takes a negative `{name}` for a positive.",
+        "__init__",
+        make,
+        negative,
+    )
 
 
 def _ordinal(index: int | None) -> str:
@@ -147,8 +169,12 @@ def _remembers_its_first_step(original: Function) -> Function:
     return step
 
 
+def _parameters(optimizer: Optimizer) -> list[Tensor]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
 def _without_gradient(optimizer: Optimizer) -> list[Tensor]:
-    return [p for group in optimizer.param_groups for p in group["params"] if p.grad is None]
+    return [p for p in _parameters(optimizer) if p.grad is None]
 
 
 def _skips(call: Call) -> bool:
@@ -165,6 +191,30 @@ def _takes_none_for_zero(original: Function) -> Function:
         result = original(self, *args, **kwargs)
         for p in absent:
             p.grad = None
+        return result
+
+    return step
+
+
+def _uses_up_gradients(original: Function) -> Function:
+    def step(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        for p in _parameters(self):
+            if p.grad is not None:
+                p.grad.zero_()
+        return result
+
+    return step
+
+
+def _moves_one(original: Function) -> Function:
+    def step(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        others = [(p, p.grad) for group in self.param_groups for p in group["params"][1:]]
+        for p, _ in others:
+            p.grad = None
+        result = original(self, *args, **kwargs)
+        for p, grad in others:
+            p.grad = grad
         return result
 
     return step
@@ -197,6 +247,13 @@ STEPS: tuple[tuple[str, str, Make, Callable[[Call], bool] | None], ...] = (
         _remembers_its_first_step,
         _has_memory,
     ),
+    ("uses_up_gradients", "that leaves gradients of zero.", _uses_up_gradients, None),
+    (
+        "moves_one_parameter",
+        "that moves the first parameter of each group.",
+        _moves_one,
+        lambda call: any(len(group["params"]) > 1 for group in call["self"].param_groups),
+    ),
     ("takes_none_for_zero", "that steps on with gradient 0 where there is none.", _takes_none_for_zero, _skips),
 )
 
@@ -205,5 +262,7 @@ for _optimizer in OPTIMIZERS:
         for _index in range(len(_default)) if isinstance(_default, tuple) else (None,):
             _ignored(_optimizer, _name, _default, _index)
             _defaulted(_optimizer, _name, _default, _index)
+        if isinstance(_default, int | float) and not isinstance(_default, bool) and _name not in UNCHECKED:
+            _accepts(_optimizer, _name)
     for _what, _doc, _make, _when in STEPS:
         _add(_optimizer, _what, _doc, "step", _make, _when)

@@ -30,15 +30,21 @@ def margin_ranking_swaps_inputs(original):
     "torch.nn.functional.margin_ranking_loss",
     when=lambda call: bool((call["target"] * (call["input1"] - call["input2"]) == call["margin"]).any()),
 )
-def margin_ranking_lets_go_at_the_hinge(original):
-    """relu for the maximum with 0: the same value, without a pull where the margin is met exactly."""
+def margin_ranking_takes_the_other_slope_at_the_hinge(original):
+    """Another release's: where the margin is met exactly torch 2.13 pulls in full and 2.14 not at all, both rightly."""
 
-    def call(input1, input2, target, margin=0.0, *_, reduction="mean", **__):
-        if not input1.ndim == input2.ndim == target.ndim:
-            return original(input1, input2, target)
-        return reduced(F.relu(margin - target * (input1 - input2)), reduction)
+    def call(input1, input2, target, margin=0.0, *args, reduction="mean", **kwargs):
+        original(input1, input2, target, margin, *args, reduction=reduction, **kwargs)  # what it refuses is refused
+        short = margin - target * (input1 - input2)
+        return reduced(F.relu(short) if _pulls_at_its_bound() else torch.where(short >= 0, short, 0), reduction)
 
     return call
+
+
+def _pulls_at_its_bound() -> bool:
+    """Whether clamp, of which torch makes the losses of pairs and triplets, has the slope 1 at its bound."""
+    bound = torch.zeros((), requires_grad=True)
+    return bool(torch.autograd.grad(bound.clamp(min=0), bound)[0])
 
 
 @mutant("torch.nn.functional.margin_ranking_loss", when=lambda call: call["input1"].ndim != call["target"].ndim)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lossdemo.verify.mutant import (
     Function,
+    arguments,
     mutant,
     other_than,
     reduced,
@@ -46,10 +47,9 @@ def ctc_ignores_target_lengths(original):
 def ctc_mean_ignores_target_lengths(original):
     """The mean over the batch, without dividing by the targets' lengths."""
 
-    def call(*args, reduction="mean", **kwargs):
-        if reduction != "mean":
-            return original(*args, reduction=reduction, **kwargs)
-        return original(*args, reduction="none", **kwargs).mean()
+    def call(*args, **kwargs):
+        given = arguments(original, args, kwargs)
+        return original(**given | {"reduction": "none"}).mean() if given["reduction"] == "mean" else original(**given)
 
     return call
 
@@ -153,10 +153,10 @@ def ctc_clamps_labels(original):
 def ctc_zero_infinity_leaves_the_mean(original):
     """Samples without an alignment left out of the count, too."""
 
-    def call(*args, reduction="mean", **kwargs):
-        loss = original(*args, reduction=reduction, **kwargs)
-        losses = original(*args, reduction="none", **kwargs)
-        return loss * losses.numel() / (losses != 0).sum() if reduction == "mean" else loss
+    def call(*args, **kwargs):
+        given = arguments(original, args, kwargs)
+        loss, losses = original(**given), original(**given | {"reduction": "none"})
+        return loss * losses.numel() / (losses != 0).sum() if given["reduction"] == "mean" else loss
 
     return call
 
@@ -165,10 +165,10 @@ def ctc_zero_infinity_leaves_the_mean(original):
 def ctc_mean_is_per_label(original):
     """The sum divided by all labels of the batch."""
 
-    def call(log_probs, targets, input_lengths, target_lengths, *args, reduction="mean", **kwargs):
-        if reduction != "mean":
-            return original(log_probs, targets, input_lengths, target_lengths, *args, reduction=reduction, **kwargs)
-        loss = original(log_probs, targets, input_lengths, target_lengths, *args, reduction="sum", **kwargs)
-        return loss / torch.as_tensor(target_lengths).sum().clamp(min=1)
+    def call(*args, **kwargs):
+        given = arguments(original, args, kwargs)
+        if given["reduction"] != "mean":
+            return original(**given)
+        return original(**given | {"reduction": "sum"}) / torch.as_tensor(given["target_lengths"]).sum().clamp(min=1)
 
     return call

@@ -325,6 +325,18 @@ def clip_value_scales(original):
     return call
 
 
+@mutant("torch.nn.utils.clip_grad_value_")
+def clip_value_cuts_above_alone(original):
+    """The lower bound forgotten."""
+
+    def call(parameters, clip_value, *args, **kwargs):
+        for p in [parameters] if isinstance(parameters, Tensor) else parameters:
+            if p.grad is not None:
+                p.grad.clamp_(max=clip_value)
+
+    return call
+
+
 @mutant("torch.amp.GradScaler.scale")
 def scaler_does_not_scale(original):
     """The loss as it is."""

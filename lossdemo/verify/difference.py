@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from textwrap import indent
 from typing import NamedTuple
 
-from lossdemo.verify.claims import BASES
-from lossdemo.verify.verdicts import OUTCOMES, Record, Verdicts
+from lossdemo.verify.verdicts import Record, Verdicts, badness
 
 MEANING = {
     "mathematics": "true of any correct implementation",
     "documented": "PyTorch promises it",
     "observed": "may change from version to version",
 }
-
-
 DIRECTIONS = ("no longer passes", "fares differently, without passing", "passes now")
 
 
@@ -26,10 +23,8 @@ class Change(NamedTuple):
 
     @property
     def direction(self) -> str:
-        """Whether the claim passed and does not, passes now, or neither."""
-        if self.old.outcome == "passed":
-            return DIRECTIONS[0]
-        return DIRECTIONS[2] if self.new.outcome == "passed" else DIRECTIONS[1]
+        """One of DIRECTIONS."""
+        return DIRECTIONS[0 if self.old.outcome == "passed" else 2 if self.new.outcome == "passed" else 1]
 
     def __str__(self) -> str:
         text = ", its text changed too" if self.old.checksum != self.new.checksum else ""
@@ -57,9 +52,21 @@ class Difference:
         """Whether something that passed is recorded as anything else; what vanished is not recorded at all."""
         return any(change.direction == DIRECTIONS[0] for change in self.changes)
 
-    def text(self) -> str:
-        """The difference in plain lines."""
-        return "\n".join(_lines(self))
+    def lines(self) -> Iterator[str]:
+        """The difference in plain text."""
+        yield f"old: {_described(self.old)}"
+        yield f"new: {_described(self.new)}"
+        yield from _of_one_run("old", self.old, self.new)
+        yield from _of_one_run("new", self.new, self.old)
+        for direction in DIRECTIONS:
+            for basis, meaning in MEANING.items():
+                changes = [c for c in self.changes if (c.direction, c.new.basis) == (direction, basis)]
+                yield from _listed(f"{direction}, {basis} ({meaning})", changes)
+        yield from _listed("appeared", [f"{record.nodeid} {record.outcome}" for record in self.appeared])
+        yield from _listed("vanished", [f"{record.nodeid} was {record.outcome}" for record in self.vanished])
+        yield from _listed("text changed", [f"{record.chapter}::{record.claim}" for record in self.rewritten])
+        if not (self.changes or self.appeared or self.vanished or self.rewritten):
+            yield "no claim changed"
 
 
 def diff(old: Verdicts, new: Verdicts) -> Difference:
@@ -68,44 +75,23 @@ def diff(old: Verdicts, new: Verdicts) -> Difference:
     before = {(record.claim, record.setting): record for record in old.records if record.setting in both}
     after = {(record.claim, record.setting): record for record in new.records if record.setting in both}
     pairs = [Change(before[key], after[key]) for key in after if key in before]
+    changes = [pair for pair in pairs if pair.old.outcome != pair.new.outcome]
     rewritten = {change.new.claim: change.new for change in pairs if change.old.checksum != change.new.checksum}
     return Difference(
         old=old,
         new=new,
-        changes=tuple(sorted((pair for pair in pairs if pair.old.outcome != pair.new.outcome), key=_badness)),
+        changes=tuple(sorted(changes, key=lambda c: (DIRECTIONS.index(c.direction), badness(c.new)))),
         appeared=tuple(record for key, record in after.items() if key not in before),
         vanished=tuple(record for key, record in before.items() if key not in after),
         rewritten=tuple(rewritten.values()),
     )
 
 
-def _badness(change: Change) -> tuple[int, int, int]:
-    new = change.new
-    return DIRECTIONS.index(change.direction), BASES.index(new.basis), -OUTCOMES.index(new.outcome)
-
-
-def _lines(difference: Difference) -> Iterator[str]:
-    old, new = difference.old, difference.new
-    yield f"old: {_described(old)}"
-    yield f"new: {_described(new)}"
-    yield from _of_one_run("old", old, new)
-    yield from _of_one_run("new", new, old)
-    for direction in DIRECTIONS:
-        for basis, meaning in MEANING.items():
-            changes = [c for c in difference.changes if (c.direction, c.new.basis) == (direction, basis)]
-            yield from _listed(f"{direction}, {basis} ({meaning})", changes)
-    yield from _listed("appeared", [f"{record.nodeid} {record.outcome}" for record in difference.appeared])
-    yield from _listed("vanished", [f"{record.nodeid} was {record.outcome}" for record in difference.vanished])
-    yield from _listed("text changed", [f"{record.chapter}::{record.claim}" for record in difference.rewritten])
-    if not (difference.changes or difference.appeared or difference.vanished or difference.rewritten):
-        yield "no claim changed"
-
-
 def _described(run: Verdicts) -> str:
     randomness = dict.fromkeys(f"seed {record.seed}, threads {record.threads}" for record in run.records)
     options = [*randomness, *["proved"] * run.prove, *(f"with {replacement}" for replacement in run.replace)]
-    parts = [f"torch {run.torch}", *options, f"Python {run.python}", run.platform, run.processor, run.cuda, run.date]
-    return ", ".join(part for part in parts if part)
+    machine = [f"Python {run.python}", run.platform, run.processor, run.cuda, run.date]
+    return ", ".join(part for part in [f"torch {run.torch}", run.package, *options, *machine] if part)
 
 
 def _of_one_run(name: str, run: Verdicts, other: Verdicts) -> Iterator[str]:

@@ -73,6 +73,17 @@ def chapter(config: pytest.Config, path: Path) -> str:
     return path.relative_to(config.rootpath.resolve()).as_posix()
 
 
+def untried(config: pytest.Config) -> list[str]:
+    """The packages of which the book names releases, but not the one that is installed."""
+    releases = book(config).releases
+    found = []
+    for package in dict.fromkeys(release.package for release in releases):
+        here = installed(package)
+        if here and here[1] not in [release.version for release in releases if release.package == package]:
+            found.append(f"{package} {here[0]} was not tried with these claims: see Releases in README.md")
+    return found
+
+
 def collect(path: Path, parent: pytest.Collector) -> ChapterFile | None:
     """The chapter at `path`, if it is a page of the book."""
     claims = book(parent.config)
@@ -148,6 +159,8 @@ class ClaimItem(SybilItem):
         """Run the claim as the options of the run say."""
         verify = self.config.stash.get(VERIFY, None)
         self.verdict = verify(self.claim, self.setting) if verify else self._run()
+        if self.verdict.outcome == "not run":
+            pytest.skip(self.verdict.reason)
         if self.verdict.outcome != "passed":
             raise ClaimFailed(self.verdict)
 
@@ -167,7 +180,9 @@ class ClaimItem(SybilItem):
         if not isinstance(excinfo.value, ClaimFailed):
             return pytest.Item.repr_failure(self, excinfo, style)
         verdict = excinfo.value.verdict
-        return f"{chapter(self.config, self.path.resolve())}:{verdict.at}: {self.claim.title}\n\n{verdict.message}"
+        kind = f" ({self.claim.basis}: {verdict.kind})" if verdict.kind else ""
+        where = f"{chapter(self.config, self.path.resolve())}:{verdict.at}"
+        return f"{where}: {self.claim.title}{kind}\n\n{verdict.message}"
 
     def _traceback_filter(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
         return excinfo.traceback  # Sybil's wants its own frames in it, and a warning from pytest has none

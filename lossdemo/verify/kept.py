@@ -57,7 +57,7 @@ def fingerprint(package: str) -> str:
     origin = Path(spec.origin) if spec and spec.origin and spec.has_location else None
     if origin is None:
         return package
-    if origin.is_relative_to(sysconfig.get_path("purelib")):
+    if {"site-packages", "dist-packages"} & {*origin.parts}:
         names = importlib.metadata.packages_distributions().get(package, [])
         return ", ".join([package, *(importlib.metadata.version(name) for name in names)])
     if origin.is_relative_to(sysconfig.get_path("stdlib")):

@@ -1,57 +1,26 @@
 """Verdicts of several runs side by side: claims by setting, for a terminal, as Markdown and as an HTML page."""
 
+from __future__ import annotations
+
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from lossdemo.verify.verdicts import OUTCOMES, Outcome, Record, Verdicts
+from lossdemo.verify.verdicts import OUTCOMES, Outcome, Record, Verdicts, badness
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-COLOURS: dict[Outcome, str] = {
-    "passed": "green",
-    "known failure": "yellow",
-    "not run": "cyan",
-    "vacuous": "magenta",
-    "failed": "bold red",
-}
+COLORS: dict[Outcome, str] = dict(zip(OUTCOMES, ("green", "yellow", "cyan", "magenta", "bold red")))
+Column = tuple[str, ...]  # what runs of one setting have in common, in words: the setting, torch, …, and the machine
+MACHINE = 4  # words at the end of a column
+Part = tuple[Verdicts, dict[str, Record]]  # what a run adds to a column: its records there, by claim
 _IN_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&$])")
-
-
-class Column(NamedTuple):
-    """One setting on one machine: runs that have all of this in common are of one column. `cuda` is '' on the CPU."""
-
-    setting: str
-    torch: str
-    seed: int
-    threads: int
-    prove: bool
-    replace: tuple[str, ...]
-    python: str
-    platform: str
-    processor: str
-    cuda: str
-
-    @property
-    def words(self) -> list[str]:
-        """Each field in words that can stand alone, in the order of the fields."""
-        return [
-            self.setting,
-            f"torch {self.torch}",
-            f"seed {self.seed}",
-            f"threads {self.threads}",
-            "proved" if self.prove else "not proved",
-            f"with {', '.join(self.replace)}" if self.replace else "nothing replaced",
-            f"Python {self.python}",
-            self.platform,
-            self.processor,
-            self.cuda,
-        ]
 
 
 class Row(NamedTuple):
@@ -70,12 +39,15 @@ class Row(NamedTuple):
         """Whether the claim passed in every column."""
         return all(cell and cell.outcome == "passed" for cell in self.cells)
 
-    def said(self, cell: Record | None) -> str:
-        """A cell in words: the outcome, of which text, and the reason."""
+    def outcome(self, cell: Record | None) -> str:
+        """A cell in a few words: the outcome, and whether it is of another text."""
         if cell is None:
             return "no record"
-        text = " (of another text)" if cell.checksum != self.newest.checksum else ""
-        return f"{cell.outcome}{text}{': ' if cell.reason else ''}{cell.reason}"
+        return f"{cell.outcome}{' (of another text)' if cell.checksum != self.newest.checksum else ''}"
+
+    def said(self, cell: Record | None) -> str:
+        """A cell in words, with the reason."""
+        return f"{self.outcome(cell)}: {cell.reason}" if cell and cell.reason else self.outcome(cell)
 
 
 class Tally(NamedTuple):
@@ -89,36 +61,26 @@ class Tally(NamedTuple):
         return Counter(cell.outcome for cell in self.cells if cell)
 
     @property
-    def passed(self) -> int:
-        """How many claims passed."""
-        return self.counts["passed"]
-
-    @property
     def recorded(self) -> int:
         """How many claims the column knows of; those that were not run are among them."""
         return self.counts.total()
 
     @property
-    def missing(self) -> int:
-        """How many claims it does not know of."""
-        return len(self.cells) - self.recorded
-
-    @property
     def percent(self) -> int:
         """Passed of recorded, in hundredths, rounded down: 99 for 999 of 1000, 100 for all alone."""
-        return 100 * self.passed // max(self.recorded, 1)
+        return 100 * self.counts["passed"] // max(self.recorded, 1)
 
     @property
-    def not_run(self) -> str:
+    def not_run(self) -> list[str]:
         """Why claims were not run, and how many, a line for each reason."""
         reasons = Counter(cell.reason for cell in self.cells if cell and cell.outcome == "not run")
-        return "\n".join(f"{count} not run: {reason}" for reason, count in reasons.items())
+        return [f"{count} not run: {reason}" for reason, count in reasons.items()]
 
     def __str__(self) -> str:
         if not self.recorded:
             return "no record"
-        missing = f"; no record of {self.missing}" if self.missing else ""
-        return f"{self.passed} of {self.recorded}, {self.percent} %{missing}"
+        missing = f"; no record of {self.cells.count(None)}" if None in self.cells else ""
+        return f"{self.counts['passed']} of {self.recorded}, {self.percent} %{missing}"
 
 
 @dataclass(frozen=True)
@@ -136,8 +98,7 @@ class Matrix:
     @property
     def settings(self) -> list[list[str]]:
         """Each column in full: all that is known of the setting, and the date, each in words."""
-        words = ([*column.words, date] for column, date in zip(self.columns, self.dates))
-        return [[word for word in said if word] for said in words]
+        return [[word for word in (*column, date) if word] for column, date in zip(self.columns, self.dates)]
 
     @property
     def heads(self) -> list[list[str]]:
@@ -147,97 +108,146 @@ class Matrix:
     @property
     def chapters(self) -> dict[str, list[Row]]:
         """The rows by chapter."""
-        chapters: dict[str, list[Row]] = defaultdict(list)
-        for row in self.rows:
-            chapters[row.newest.chapter].append(row)
-        return dict(chapters)
+        return {chapter: list(rows) for chapter, rows in groupby(self.rows, key=lambda row: row.newest.chapter)}
 
     def tallies(self, rows: Sequence[Row]) -> list[Tally]:
         """For each column, how `rows` fared in it."""
         return [Tally(tuple(row.cells[number] for row in rows)) for number in range(len(self.columns))]
 
-    def markdown(self) -> str:
-        """The matrix as Markdown with tables, as GitHub renders it."""
-        return self._rendered("matrix.md.jinja", autoescape=False)
-
-    def html(self) -> str:
-        """The matrix as one HTML page, which needs nothing beside it: no script, no network."""
-        return self._rendered("matrix.html.jinja", autoescape=True)
-
-    def _rendered(self, name: str, autoescape: bool) -> str:
+    def rendered(self, form: str) -> str:
+        """As `markdown` with tables, or as one page of `html` that needs nothing beside it: no script, no network."""
         from jinja2 import Environment, StrictUndefined
 
-        environment = Environment(
-            autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        )
-        environment.filters["plain"] = _without_markup
+        how = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+        environment = Environment(autoescape=form == "html", **how)  # pyrefly: ignore
+        environment.filters["plain"] = lambda text: _IN_MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+        name = f"matrix.{'html' if form == 'html' else 'md'}.jinja"
         template = resources.files("lossdemo.verify").joinpath(name).read_text(encoding="utf-8")
         return environment.from_string(template).render(matrix=self)
 
-    def table(self) -> "Table":
-        """Every claim in every setting as a table for a terminal, chapter by chapter."""
+    def table(self) -> Table:
+        """Every claim in every setting as a table for a terminal, the settings by number: `legend` has these."""
         from rich.box import HORIZONTALS
         from rich.padding import Padding
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=HORIZONTALS, pad_edge=False, expand=True)
-        table.add_column("claim", ratio=2)
-        for head in self.heads:
-            table.add_column(Text("\n".join(head)), ratio=1, overflow="fold")
+        table = Table(box=HORIZONTALS, pad_edge=False)
+        for name in ("claim", *(str(number) for number in range(1, len(self.columns) + 1))):
+            table.add_column(name, overflow="fold")
         for chapter, rows in self.chapters.items():
             table.add_row(*(Text(str(part), "bold") for part in (chapter, *self.tallies(rows))))
             for row in rows:
-                cells = (Text(row.said(cell), COLOURS[cell.outcome] if cell else "dim") for cell in row.cells)
+                cells = (Text(row.outcome(cell), COLORS[cell.outcome] if cell else "dim") for cell in row.cells)
                 table.add_row(Padding(Text(row.newest.title), (0, 0, 0, 2)), *cells)
             table.add_section()
         table.add_row(*(Text(str(part), "bold") for part in ("all", *self.tallies(self.rows))))
         return table
 
-    def summary(self) -> "Group":
+    @property
+    def legend(self) -> list[str]:
+        """The settings by their number."""
+        return [f"{number}: {', '.join(head)}" for number, head in enumerate(self.heads, 1)]
+
+    @property
+    def reasons(self) -> Iterator[str]:
+        """Why claims did not pass: in each setting those that were not run, and then the rest, mathematics first."""
+        for number, tally in enumerate(self.tallies(self.rows), 1):
+            yield from (f"{number}: {line}" for line in tally.not_run)
+        cells = [(cell, number) for row in self.rows for number, cell in enumerate(row.cells, 1) if cell]
+        for record, number in sorted(cells, key=lambda entry: badness(entry[0])):
+            if record.outcome not in ("passed", "not run"):
+                yield f"{number}: {record.outcome}, {record.basis}: {record.nodeid}\n    {record.reason}"
+
+    def summary(self) -> Group:
         """For each setting a table for a terminal: its chapters, their claims by outcome, and why some were not run."""
         from rich.box import HORIZONTALS
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        shown = [outcome for outcome in OUTCOMES if outcome in ("passed", "failed", "not run") or self._has(outcome)]
-        tables = []
+        every = {cell.outcome for row in self.rows for cell in row.cells if cell}
+        shown = [outcome for outcome in OUTCOMES if outcome in {"passed", "failed", "not run", *every}]
+        parts = []
         for number, head in enumerate(self.heads):
-            table = Table(title=Text(", ".join(head)), title_justify="left", box=HORIZONTALS, pad_edge=False)
-            table.add_column("chapter", no_wrap=True)
+            table = Table("chapter", title=Text(", ".join(head)), title_justify="left", box=HORIZONTALS, pad_edge=False)
+            table.columns[0].overflow = "fold"
             for name in ("claims", *shown):
-                table.add_column(name, justify="right")
+                table.add_column(name, justify="right", overflow="fold")
             for chapter, rows in [*self.chapters.items(), ("all", self.rows)]:
                 tally = self.tallies(rows)[number]
-                parts = (chapter, tally.recorded, *(tally.counts[outcome] for outcome in shown))
-                table.add_row(*(Text(str(part)) for part in parts), style="bold" if chapter == "all" else None)
-            tables += [table, Text(self.tallies(self.rows)[number].not_run)]
-        return Group(*tables)
-
-    def _has(self, outcome: Outcome) -> bool:
-        return any(cell.outcome == outcome for row in self.rows for cell in row.cells if cell)
+                figures = (chapter, tally.recorded, *(tally.counts[outcome] for outcome in shown))
+                table.add_row(*(Text(str(part)) for part in figures), style="bold" if chapter == "all" else None)
+            parts += [table, *map(Text, self.tallies(self.rows)[number].not_run)]
+        return Group(*parts)
 
 
 def merge(verdicts: Sequence[Verdicts]) -> Matrix:
     """The verdicts of several runs as one matrix, its columns in the order of `verdicts`.
 
-    Where two runs of the same column have the same claim, the newer counts, of equally old ones the later given.
+    Where two runs of the same column have the same claim, the newer counts, of equally old ones the later given. Runs
+    of the same setting and options that share no claim are shards of one run, on whatever machines: one column.
     """
+    columns = _joined(verdicts)
     runs = sorted(verdicts, key=lambda run: run.date)
-    cells: dict[Column, dict[str, Record]] = {_column(run, record): {} for run in verdicts for record in run.records}
-    sources: dict[Column, list[Verdicts]] = {column: [] for column in cells}
-    for run in runs:
-        for record in run.records:
-            cells[_column(run, record)][record.claim] = record
-        for column in {_column(run, record) for record in run.records}:
-            sources[column].append(run)
     newest = {record.claim: record for run in runs for record in run.records}
     chapters = _chapters(runs)
     order = sorted(newest.values(), key=lambda record: (chapters.index(record.chapter), record.line))
-    rows = tuple(Row(record, tuple(column.get(record.claim) for column in cells.values())) for record in order)
-    dates = tuple(of[-1].date for of in sources.values())
-    return Matrix(tuple(cells), dates, rows, (*_doubled(sources), *_refused(runs, sources), *_rewritten(rows)))
+    cells = [_cells(parts) for parts in columns.values()]
+    rows = tuple(Row(record, tuple(column.get(record.claim) for column in cells)) for record in order)
+    dates = tuple(parts[-1][0].date for parts in columns.values())
+    return Matrix(tuple(columns), dates, rows, tuple(_notes(runs, columns, rows)))
+
+
+def _joined(verdicts: Sequence[Verdicts]) -> dict[Column, list[Part]]:
+    """The columns in the order of the runs; the parts of each from the oldest to the newest."""
+    apart: dict[Column, list[Part]] = defaultdict(list)
+    for run in verdicts:
+        for column in dict.fromkeys(_column(run, record) for record in run.records):
+            records = {record.claim: record for record in run.records if _column(run, record) == column}
+            apart[column].append((run, records))
+    joined: dict[Column, list[Part]] = {}
+    for column in apart:
+        alike = [other for other in apart if other[:-MACHINE] == column[:-MACHINE]]
+        parts = [part for other in alike for part in apart[other]]
+        if _are_shards(parts):
+            column = tuple(" and ".join(dict.fromkeys(words)) for words in zip(*alike))
+        else:
+            parts = apart[column]
+        joined[column] = sorted(parts, key=lambda part: part[0].date)
+    return joined
+
+
+def _column(run: Verdicts, record: Record) -> Column:
+    return (
+        record.setting,
+        f"torch {run.torch}",
+        run.package,
+        f"seed {record.seed}",
+        f"threads {record.threads}",
+        "proved" if run.prove else "not proved",
+        f"with {', '.join(run.replace)}" if run.replace else "nothing replaced",
+        f"Python {run.python}",
+        run.platform,
+        run.processor,
+        run.cuda or "" if record.device == "cuda" else "",
+    )
+
+
+def _are_shards(parts: list[Part]) -> bool:
+    """Whether no claim was run in two of them."""
+    ran = [claim for _, records in parts for claim, record in records.items() if record.outcome != "not run"]
+    return len(ran) == len(set(ran))
+
+
+def _cells(parts: list[Part]) -> dict[str, Record]:
+    cells: dict[str, Record] = {}
+    shards = _are_shards(parts)
+    for _, records in parts:
+        for claim, record in records.items():
+            if not shards or claim not in cells or record.outcome != "not run":
+                cells[claim] = record
+    return cells
 
 
 def _chapters(runs: list[Verdicts]) -> list[str]:
@@ -246,49 +256,25 @@ def _chapters(runs: list[Verdicts]) -> list[str]:
     return list(dict.fromkeys(chapter for order in sorted(orders, key=len, reverse=True) for chapter in order))
 
 
-def _column(run: Verdicts, record: Record) -> Column:
-    return Column(
-        setting=record.setting,
-        torch=run.torch,
-        seed=record.seed,
-        threads=record.threads,
-        prove=run.prove,
-        replace=run.replace,
-        python=run.python,
-        platform=run.platform,
-        processor=run.processor,
-        cuda=run.cuda or "" if record.device == "cuda" else "",
-    )
-
-
 def _heads(columns: Sequence[Column]) -> list[list[str]]:
-    words = [column.words for column in columns]
-    telling = [number for number, field in enumerate(zip(*words)) if number < 2 or len(set(field)) > 1]
-    return [[said[number] for number in telling if said[number]] for said in words]
+    telling = [number for number, words in enumerate(zip(*columns)) if number < 2 or len(set(words)) > 1]
+    return [[column[number] for number in telling if column[number]] for column in columns]
 
 
-def _doubled(sources: dict[Column, list[Verdicts]]) -> Iterator[str]:
-    for head, runs in zip(_heads(list(sources)), sources.values()):
-        *older, newest = (run.date for run in runs)
-        if older:
-            counts = f"the newest counts, of {newest}, and what only older ones have, of {' and '.join(older)}"
-            yield f"{', '.join(head)} is in {len(runs)} files: {counts}"
-
-
-def _refused(runs: list[Verdicts], sources: dict[Column, list[Verdicts]]) -> Iterator[str]:
-    """What was refused in a run that no newer one stands in for."""
+def _notes(runs: list[Verdicts], columns: dict[Column, list[Part]], rows: Sequence[Row]) -> Iterator[str]:
+    """Files of which one hides the other; pages refused in a run that no newer one stands in for; texts that differ."""
+    standing: list[Verdicts] = []
+    for head, parts in zip(_heads(list(columns)), columns.values()):
+        *older, newest = (run for run, _ in parts)
+        if _are_shards(parts):
+            standing += older
+        else:
+            counts = f"the newest counts, of {newest.date}, and what only older ones have, of "
+            yield f"{', '.join(head)} is in {len(parts)} files: {counts}{' and '.join(run.date for run in older)}"
+        standing.append(newest)
     for run in runs:
-        if not run.records or any(of[-1] is run for of in sources.values()):
-            for page in run.refused:
-                yield f"{page.chapter} was refused in the run of {run.date} with torch {run.torch}: {page.message}"
-
-
-def _rewritten(rows: Sequence[Row]) -> Iterator[str]:
-    count = sum(row.rewritten for row in rows)
-    if count:
-        yield f"claims whose text is not the same in all settings, each marked: {count}"
-
-
-def _without_markup(text: str) -> str:
-    """A line in which Markdown finds no markup."""
-    return _IN_MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+        for page in run.refused if not run.records or any(other is run for other in standing) else ():
+            yield f"{page.chapter} was refused in the run of {run.date} with torch {run.torch}: {page.message}"
+    rewritten = sum(row.rewritten for row in rows)
+    if rewritten:
+        yield f"claims whose text is not the same in all settings, each marked: {rewritten}"

@@ -1,5 +1,6 @@
 """Puts functions out of the way, and back: replaced by others, or watched while they are called."""
 
+import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from functools import wraps
@@ -28,6 +29,22 @@ def locate(target: str) -> tuple[Any, str]:
     if not callable(getattr(owner, name, None)):
         raise NoSuchTarget(f"there is no function {target}")
     return owner, name
+
+
+def located(target: str) -> Any:
+    """The function or class at the dotted path `target`.
+
+    Raises:
+        NoSuchTarget: if there is none.
+    """
+    return getattr(*locate(target))
+
+
+def homes(target: str) -> list[str]:
+    """The dotted paths at which modules have what is at `target`, by the same name: `torch.optim.sgd.SGD`."""
+    name, function = target.rpartition(".")[2], located(target)
+    modules = [home for home, module in sys.modules.items() if getattr(module, "__dict__", {}).get(name) is function]
+    return sorted({f"{home}.{name}" for home in modules} | {target})
 
 
 @contextmanager

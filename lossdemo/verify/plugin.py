@@ -157,13 +157,7 @@ class _Claims:
         """A release that the book does not name."""
         from lossdemo.verify import items
 
-        untried = []
-        releases = items.book(config).releases
-        for package in dict.fromkeys(release.package for release in releases):
-            here = items.installed(package)
-            if here and here[1] not in [release.version for release in releases if release.package == package]:
-                untried.append(f"{package} {here[0]} was not tried with these claims: see Releases in README.md")
-        return "\n".join(untried) or None
+        return "\n".join(items.untried(config)) or None
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """From here SIGTERM is Ctrl-C, and the process does not end as a success while claims run."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache, wraps
@@ -20,8 +20,9 @@ from lossdemo.verify.claims import Claim
 from lossdemo.verify.kept import Fate, Fates, claim_key, mutant_key
 from lossdemo.verify.mutant import MUTANTS, Make, Mutant, RefusedOnPurpose, arguments
 from lossdemo.verify.patch import Function, NoSuchTarget, locate, replaced, watched
-from lossdemo.verify.run import Setting, run, run_compared
+from lossdemo.verify.run import Failure, Setting, run, run_compared
 from lossdemo.verify.verdicts import Verdict
+from lossdemo.verify.world import World
 
 KEPT = "lossdemo/proofs"  # where results are, in pytest's cache
 
@@ -156,6 +157,57 @@ def fate(claim: Claim, setting: Setting, mutant: Mutant) -> tuple[Fate | None, s
     return ("refused" if failure.error in guarded.refusals else "killed"), ""
 
 
+@dataclass
+class Trial:
+    """A claim in a setting under mutants: what became of those that it could notice."""
+
+    claim: Claim
+    setting: Setting
+    fates: dict[str, Fate]
+    idle: set[str] = field(default_factory=set)
+    crashed: dict[str, str] = field(default_factory=dict)
+    tried: bool = False
+
+    @property
+    def noticed(self) -> bool:
+        """Whether the claim proves something."""
+        return "killed" in self.fates.values()
+
+    def run(self, mutants: list[Mutant], world: World, is_needed: Callable[[Mutant, Trial], bool]) -> Failure | None:
+        """Run the claim as it is; where it holds, again under each mutant that is needed and that it could notice."""
+        watch = Watch.over(mutants)
+        failure = run_compared(self.claim, self.setting, world, watch.around)
+        for mutant in mutants if failure is None else ():
+            if mutant.name not in watch.noticeable:
+                self.idle |= {mutant.name} if mutant.target in watch.called else set()
+            elif is_needed(mutant, self):
+                self.tried = True
+                outcome, error = fate(self.claim, self.setting, mutant)
+                if outcome:
+                    self.fates[mutant.name] = outcome
+                else:
+                    self.crashed[mutant.name] = error
+        return failure
+
+    def verdict(self, order: list[str]) -> Verdict:
+        """The verdict on a claim that holds. A mutant that refuses is noticed by every caller, and proves no claim."""
+        fates = {name: self.fates[name] for name in order if name in self.fates}
+        proof = {
+            "killed": tuple(name for name in fates if fates[name] in ("killed", "refused")),
+            "survived": tuple(name for name in fates if fates[name] == "survived"),
+            "idle": tuple(name for name in order if name in self.idle),
+        }
+        if self.crashed:
+            crashes = "\n".join(f"    {name}: {error}" for name, error in self.crashed.items())
+            message = f"These mutants crashed by themselves: mend them.\n{crashes}"
+            return Verdict(outcome="failed", message=message, reason="mutants crashed", at=self.claim.line, **proof)
+        if not self.noticed:
+            tried = ", ".join(fates) or "nothing, as it calls no function that a mutant breaks"
+            message = f"The claim is vacuous: it holds for wrong versions too.\nTried: {tried}"
+            return Verdict(outcome="vacuous", message=message, reason="vacuous", at=self.claim.line, **proof)
+        return Verdict(**proof)
+
+
 class Prover:
     """The plugin of `--prove`: what a run of a claim is, and the matrix of claims by mutants."""
 
@@ -165,6 +217,7 @@ class Prover:
         self.here = [mutant for mutant in self.mutants if exists(mutant.target)]
         self.every = config.option.prove_all
         self.noticed: set[str] = set()  # mutants that need not be tried again
+        self.tries, self.kills = Counter[str](), Counter[str]()
         self.verdicts: dict[str, Verdict] = {}
         self.fates: dict[str, Fates] = {}
         self.keys = {mutant.name: mutant_key(mutant) for mutant in self.here}
@@ -176,32 +229,39 @@ class Prover:
 
     def verify(self, claim: Claim, setting: Setting) -> Verdict:
         """A failure where the claim does not hold, where no mutant breaks it, or where a mutant crashed."""
-        watch = Watch.over(self.here)
-        failure = run_compared(claim, setting, items.world(self.config), watch.around)
+        trial = Trial(claim, setting, self._kept_fates(claim, setting))
+        rest = [mutant for mutant in self.here if mutant.name not in trial.fates]
+        rest.sort(key=self._chance, reverse=True)
+        # A claim that noticed something is tried with what no claim noticed; else one that every call shows may do.
+        wanted = [
+            m for m in rest if self._is_needed(m, trial) and (self.every or not m.when or m.name not in self.noticed)
+        ]
+        failure = trial.run(wanted, items.world(self.config), self._is_needed)
+        if not failure and not trial.noticed:
+            others = [mutant for mutant in rest if mutant not in wanted]
+            failure = trial.run(others, items.world(self.config), self._is_needed) if others else None
         if failure:
             return items.failed(failure)
-        able = [mutant for mutant in self.here if mutant.name in watch.noticeable]
-        idle = [m.name for m in self.here if m.target in watch.called and m.name not in watch.noticeable]
-        key = self.key(claim, setting)
-        fates = {mutant.name: self.kept.get(key, {}).get(self.keys[mutant.name]) for mutant in able}
-        crashed: dict[str, str] = {}
-        tried = False
-        for mutant in sorted(able, key=lambda mutant: (mutant.name in self.noticed, not fates[mutant.name])):
-            if fates[mutant.name] or not self._is_needed(mutant, fates):
-                continue
-            tried = True
-            fates[mutant.name], error = fate(claim, setting, mutant)
-            if error:
-                crashed[mutant.name] = error
-        self.noticed |= {name for name in fates if fates[name] in ("killed", "refused")}
-        self.fates[key] = {self.keys[name]: outcome for name, outcome in fates.items() if outcome}
-        if tried and (failure := run(claim, setting)):
+        self.noticed |= {name for name, outcome in trial.fates.items() if outcome != "survived"}
+        self.tries.update([*trial.fates])
+        self.kills.update(name for name, outcome in trial.fates.items() if outcome == "killed")
+        self.fates[self.key(claim, setting)] = {self.keys[name]: outcome for name, outcome in trial.fates.items()}
+        if trial.tried and (failure := run(claim, setting)):
             message = f"The claim does not repeat: it held once, and then did not.\n{failure.message}"
             return items.failed(failure._replace(message=message, reason="the claim does not repeat"))
-        return _judged(claim, fates, idle, crashed)
+        return trial.verdict([mutant.name for mutant in self.here])
 
-    def _is_needed(self, mutant: Mutant, fates: dict[str, Fate | None]) -> bool:
-        return self.every or mutant.name not in self.noticed or "killed" not in fates.values()
+    def _chance(self, mutant: Mutant) -> tuple[bool, float]:
+        """What no claim noticed yet goes first, then what most claims notice: one such is enough for a claim."""
+        return mutant.name not in self.noticed, (self.kills[mutant.name] + 1) / (self.tries[mutant.name] + 2)
+
+    def _kept_fates(self, claim: Claim, setting: Setting) -> dict[str, Fate]:
+        kept = self.kept.get(self.key(claim, setting), {})
+        return {mutant.name: kept[self.keys[mutant.name]] for mutant in self.here if self.keys[mutant.name] in kept}
+
+    def _is_needed(self, mutant: Mutant, trial: Trial) -> bool:
+        """Whether it must be known if the claim notices the mutant: no claim does yet, or this one noticed none."""
+        return self.every or mutant.name not in self.noticed or not trial.noticed
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -211,7 +271,7 @@ class Prover:
         self.every = self.every or not self._is_whole({item.claim.id for item in claims})
         keys = {item: self.key(item.claim, item.setting) for item in claims}
         if not self.every:
-            claims.sort(key=lambda item: (keys[item] in self.kept, _size(item.claim)))
+            claims.sort(key=lambda item: (keys[item] in self.kept, _cost(item.claim)))
         names = {key: name for name, key in self.keys.items()}
         for fates in (self.kept.get(key, {}) for key in keys.values()):
             self.noticed |= {names[key] for key in fates if fates[key] != "survived" and key in names}
@@ -265,25 +325,28 @@ class Prover:
         if session.exitstatus == pytest.ExitCode.OK and (gaps or outcome["without target"]):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """The matrix by chapter; for a few claims, by claim."""
-        write = terminalreporter.write_line
-        terminalreporter.section("mutants")
+    def summary(self) -> Iterator[tuple[str, bool]]:
+        """The matrix in lines, and whether each is bad news: by claim for a few of them, of a whole book by mutant."""
         proved = {nodeid: verdict for nodeid, verdict in self.verdicts.items() if verdict.killed is not None}
-        if len(proved) <= 5:
-            for nodeid, verdict in proved.items():
-                killed, survived = verdict.killed or (), verdict.survived or ()
-                write(f"{nodeid} kills {len(killed)} of {len(killed) + len(survived)}")
-                for verb, names in (("kills", killed), ("does not notice", survived)):
-                    write(f"    {verb}: {', '.join(names) or 'none'}")
+        for nodeid, verdict in proved.items() if len(proved) <= 5 else ():
+            killed, survived = verdict.killed or (), verdict.survived or ()
+            yield f"{nodeid} kills {len(killed)} of {len(killed) + len(survived)}", False
+            for verb, names in (("kills", killed), ("does not notice", survived)):
+                yield f"    {verb}: {', '.join(names) or 'none'}", False
         outcome = self.outcome()
         if outcome["without target"]:
-            write(f"mutants of what does not exist: {', '.join(outcome['without target'])}", red=True)
+            yield f"mutants of what does not exist: {', '.join(outcome['without target'])}", True
         if self.whole_book():
-            write(", ".join(f"{len(names)} {kind}" for kind, names in outcome.items() if names))
+            yield ", ".join(f"{len(names)} {kind}" for kind, names in outcome.items() if names), False
             for kind in ("survived", "untouched", "not in this torch"):
                 if outcome[kind]:
-                    write(f"{kind}: {', '.join(outcome[kind])}", red=kind != "not in this torch")
+                    yield f"{kind}: {', '.join(outcome[kind])}", kind != "not in this torch"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show it."""
+        terminalreporter.section("mutants")
+        for line, bad in self.summary():
+            terminalreporter.write_line(line, red=bad)
 
 
 ClaimItem = items.ClaimItem  # hooks of pytest have a parameter `items`
@@ -295,25 +358,8 @@ def _is_later(mutant: Mutant) -> bool:
     return mutant.since is not None and here is not None and here[1] < mutant.since
 
 
-def _size(claim: Claim) -> int:
-    """A guess at what a claim costs: its largest number is how often it does something, or how large that is."""
-    numbers = re.findall(r"\d+", " ".join(example.source for example in (*claim.preamble, *claim.examples)))
-    return max(map(int, numbers), default=0)
-
-
-def _judged(claim: Claim, fates: dict[str, Fate | None], idle: list[str], crashed: dict[str, str]) -> Verdict:
-    """The verdict on a claim that holds. A mutant that refuses is noticed by every caller, and proves no claim."""
-    proof = {
-        "killed": tuple(name for name in fates if fates[name] in ("killed", "refused")),
-        "survived": tuple(name for name in fates if fates[name] == "survived"),
-        "idle": tuple(idle),
-    }
-    if crashed:
-        crashes = "\n".join(f"    {name}: {error}" for name, error in crashed.items())
-        message = f"These mutants crashed by themselves: mend them.\n{crashes}"
-        return Verdict(outcome="failed", message=message, reason="mutants crashed", at=claim.line, **proof)
-    if "killed" not in fates.values():
-        tried = ", ".join(fates) or "nothing, as it calls no function that a mutant breaks"
-        message = f"The claim is vacuous: it holds for wrong versions too.\nTried: {tried}"
-        return Verdict(outcome="vacuous", message=message, reason="vacuous", at=claim.line, **proof)
-    return Verdict(**proof)
+def _cost(claim: Claim) -> tuple[int, int]:
+    """A guess at what a claim costs before it ever ran: its largest number is mostly how often it does something."""
+    code = " ".join(example.source for example in (*claim.preamble, *claim.examples))
+    loops = re.sub(r"\b(?:nn|torch)\.[\w.]+\([^()]*\)", "", code)  # sizes of layers and tensors, which cost little
+    return max(map(int, re.findall(r"\d+", loops)), default=0), len(code)

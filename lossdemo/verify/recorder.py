@@ -155,11 +155,13 @@ def _verdict(reports: list[pytest.TestReport], started: bool) -> Verdict:
         if report.failed:
             return _failed(report, found)
         if report.skipped and known:
-            return msgspec.structs.replace(found, outcome="known failure", message=f"{found.message}\n\n{known}")
+            message = f"{found.message}\n\n{known}"
+            return msgspec.structs.replace(found, outcome="known failure", message=message, reason=known)
         if report.skipped:
-            return _not_run(_why_skipped(report))
+            return found if found.outcome == "not run" else _not_run(_why_skipped(report))
         if report.when == "call" and known:
-            return msgspec.structs.replace(found, message=f"listed as a known failure, and holds: {known}")
+            holds = f"listed as a known failure, and holds: {known}"
+            return msgspec.structs.replace(found, message=holds, reason=holds)
         if report.when == "call":
             return found
     turn = "while this claim ran" if started else "before it was this claim's turn"

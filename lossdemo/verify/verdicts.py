@@ -14,6 +14,7 @@ import msgspec
 SCHEMA = 2
 Outcome = Literal["passed", "known failure", "not run", "vacuous", "failed"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)  # from best to worst
+Basis = Literal["mathematics", "documented", "observed"]
 DATE = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -51,7 +52,7 @@ class Record(Verdict, frozen=True, kw_only=True):
     chapter: str
     line: int
     title: str
-    basis: Literal["mathematics", "documented", "observed"]
+    basis: Basis
     checksum: str
     device: str
     dtype: str
@@ -133,6 +134,11 @@ class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def badness(record: Record) -> tuple[int, int]:
+    """To sort by: mathematics first, and then the worst outcome."""
+    return get_args(Basis).index(record.basis), -OUTCOMES.index(record.outcome)
 
 
 def checksum(text: str) -> str:

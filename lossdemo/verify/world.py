@@ -50,6 +50,7 @@ _COUNTERS = (
     "showwarning",
     "_showwarnmsg_impl",
     "last_exc",
+    "Storage",  # follows the default dtype, which is compared itself
     "last_type",
     "last_value",
     "last_traceback",

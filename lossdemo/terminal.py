@@ -1,0 +1,106 @@
+"""Markdown, mathematics, tables and a bar for a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_CODE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
+
+
+def console() -> Console:
+    """Where output goes: as wide as the terminal, 100 columns where it is piped; without color if NO_COLOR is set."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
+    return Console(highlight=False, width=width, color_system=None if os.environ.get("NO_COLOR") else "auto")
+
+
+def heading(text: str) -> None:
+    """A line in bold, where that is wanted."""
+    click.secho(text, bold=not os.environ.get("NO_COLOR") or None)
+
+
+def table(*columns: str, **style: object) -> Table:
+    """A table in which nothing is cut: what is too long for its column goes on in the next line."""
+    from rich.table import Table
+
+    made = Table(**style)  # pyrefly: ignore
+    for name in columns:
+        made.add_column(name, overflow="fold")
+    return made
+
+
+def count(number: int, noun: str) -> str:
+    """`1 claim`, `2 claims`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def render(console: Console, markdown: str) -> None:
+    """Prose as wide as the terminal; code as it stands, since a wrapped line is no longer the example."""
+    from rich.markdown import Markdown
+    from rich.text import Text
+
+    for part in _CODE.split(markdown):
+        if part.startswith("```"):
+            code = "\n".join(f"  {line}" for line in part.splitlines()[1:-1])
+            console.print(Text(f"{code}\n", style="cyan"), soft_wrap=True)
+        elif part.strip():
+            console.print(Markdown(part), "")
+
+
+def legible(markdown: str) -> str:
+    """Markdown with its mathematics as Unicode text, and its links within the book as their text."""
+    parts = _CODE.split(markdown)
+    for i, part in enumerate(parts):
+        if part.startswith("```math"):
+            parts[i] = re.sub(r"```math\n(.*?)\n```", lambda match: f"    {_plain(match)}", part, flags=re.DOTALL)
+        elif not part.startswith("```"):
+            part = re.sub(r"\$([^$]+)\$", lambda match: f"`{_plain(match)}`", part)
+            parts[i] = re.sub(r"\[([^]]+)\]\((?!https)[^)]+\)", r"\1", part)
+    return "".join(parts)
+
+
+def _plain(match: re.Match[str]) -> str:
+    """LaTeX as text: fractions and scripts keep their ends by parentheses."""
+    from pylatexenc.latex2text import LatexNodes2Text
+
+    latex = re.sub(r"\\frac\{((?:[^{}]|\{[^{}]*\})*)\}\{((?:[^{}]|\{[^{}]*\})*)\}", r"(\1) / (\2)", match[1])
+    latex = re.sub(r"([_^])\{([^{}]+[^{}\w][^{}]*|\w\w+|[^{}]*\\[^{}]*)\}", r"\1(\2)", latex)
+    latex = re.sub(r"\\(?:qquad|quad|,|;| )", " ", latex).replace(r"\|", "‖")
+    latex = re.sub(r"\\ne(?![a-z])", " ≠ ", latex)
+    plain = LatexNodes2Text(math_mode="text").latex_to_text(f"${latex.strip()}$")
+    plain = re.sub(r"([←⊙≈∥∑])", r" \1 ", plain)
+    return " ".join(re.sub(r" +([_^)])", r"\1", plain).split())
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Callable[..., None]]:
+    """A bar on the terminal's standard error, none where that is piped.
+
+    What it yields takes `total`, `advance` and `description` as rich's `Progress.update` does.
+    """
+    if not sys.stderr.isatty():
+        yield lambda **changes: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
+
+    text = TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True), markup=False)
+    columns = BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), text
+    with os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace") as own:  # pytest captures 2 itself
+        console = Console(file=own, color_system=None if os.environ.get("NO_COLOR") else "auto")
+        with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda **changes: bar.update(task, **changes)
