@@ -260,9 +260,10 @@ class World:
         finally:
             clear_last_value()
             changed += _put_back_names(vars(builtins), names, "builtins")  # first, as all that follows uses them
-            missing = {name: module for name, module in modules.items() if sys.modules.get(name) is not module}
-            changed += [f"sys.modules[{name!r}] changed" for name in missing]
-            sys.modules.update(missing)
+            if modules != sys.modules:
+                missing = {name: module for name, module in modules.items() if sys.modules.get(name) is not module}
+                changed += [f"sys.modules[{name!r}] changed" for name in missing]
+                sys.modules.update(missing)
             for function, internals in zip(FUNCTIONS, functions):
                 if _internals(function) != internals:
                     changed.append(f"{function.__module__}.{function.__name__} changed inside")
