@@ -83,16 +83,14 @@ class Replacer:
             yield
 
     def _kind(self, failure: Failure, claim: Claim, setting: Setting) -> str:
-        """What the functions did differently; where no exception tells, both run beside each other."""
-        raised = [error for stand_in in self.stand_ins.values() for error in stand_in.raised]
-        if failure.error and failure.error in raised:
-            return refused(failure.error)
+        """What the functions did differently, in a run of both beside each other."""
         if failure.example and failure.example.exc_msg:
-            return "other text" if failure.got.startswith("Traceback") or failure.error else "not refused"
+            return "other text" if failure.got.startswith("Traceback") else "not refused"
         self._run(claim, setting, comparing=True)
         kinds = [kind for stand_in in self.stand_ins.values() for kind in stand_in.kinds]
-        classes = any(isinstance(located(target), type) for target in self.homes)
-        return kinds[-1] if kinds else "value" if classes else "otherwise"
+        raised = [error for stand_in in self.stand_ins.values() for error in stand_in.raised]
+        classes = any(isinstance(stand_in.original, type) for stand_in in self.stand_ins.values())
+        return kinds[-1] if kinds else refused(raised[-1]) if raised else "value" if classes else "otherwise"
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
