@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lossdemo.verify import prove
 from lossdemo.verify.claims import Book, Claim, Page, read_page
-from lossdemo.verify.prove import load
 
 ROOT = Path(__file__).parent.parent
 BOOK = Book(ROOT / "spec")
@@ -89,10 +89,10 @@ def test_links_of_the_top_level_lead_somewhere(name: str) -> None:
             assert not anchor or anchor in read_page(ROOT / path).anchors, target
 
 
-def test_the_readme_counts_the_mutants() -> None:
-    """The number of wrong PyTorches in README.md is that of the catalogue."""
-    count = len(load(["lossdemo.mutants"]))
-    assert f"[{count} ways](lossdemo/mutants)" in (ROOT / "README.md").read_text()
+def test_the_readmes_thousand_mutants_are_there() -> None:
+    """README.md says that there are more than a thousand, and no number that each new one would make wrong."""
+    assert "[more than a thousand ways](lossdemo/mutants)" in (ROOT / "README.md").read_text()
+    assert len(prove.load(["lossdemo.mutants"])) > 1000
 
 
 def shown(command: str) -> list[str]:

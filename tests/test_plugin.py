@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -262,11 +263,7 @@ def test_options_that_do_not_go_together_are_usage_errors(spec: Project) -> None
 
 def test_optimized_python_is_refused(spec: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """-O drops asserts, so that nothing could fail: one sentence says so."""
-
-    class Optimized:
-        optimize = 1
-
-    monkeypatch.setattr(plugin.sys, "flags", Optimized)
+    monkeypatch.setattr(plugin, "sys", SimpleNamespace(flags=SimpleNamespace(optimize=1)))
     try:
         result = spec.run()
     finally:

@@ -282,7 +282,8 @@ class World:
     def _owners(self) -> Iterator[tuple[str, Any]]:
         for name, module in list(sys.modules.items()):
             root = name.partition(".")[0]
-            if root in self.packages and not name.startswith(_INNER) and isinstance(module, ModuleType):
+            inner = name.startswith(_INNER) and name != "torch.__future__"
+            if root in self.packages and not inner and isinstance(module, ModuleType):
                 yield name, module
                 for value in list(vars(module).values()):
                     if isinstance(value, type) and value.__module__ == name and not value.__flags__ & 1 << 8:
