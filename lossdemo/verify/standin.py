@@ -173,7 +173,8 @@ class StandIn:
 
 def refused(error: BaseException) -> str:
     """The kind of an exception where a value is expected."""
-    return "argument not supported" if isinstance(error, (TypeError, NotImplementedError)) else "refused"
+    at_argument = isinstance(error, TypeError) and "argument" in str(error)
+    return "argument not supported" if at_argument or isinstance(error, NotImplementedError) else "refused"
 
 
 def _different(wanted: Tensor, result: Tensor, tensors: list[Tensor]) -> Iterator[str]:
