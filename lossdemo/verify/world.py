@@ -48,6 +48,7 @@ _INNER = ("torch._", "torch.ao", "torch.fx", "torch.jit", "torch.onnx", "torch.e
 _INNER += ("torch.package", "torch.return_types", "torch.utils._", "torch.utils.benchmark", "torch.masked")
 _INNER += ("torch.distributed", "torch.compiler", "torch.autograd.profiler", "numpy.")
 _INNER += ("torch.profiler", "torch.utils.data.datapipes", "torch.nn.qat", "torch.nn.intrinsic", "torch.nn.quantized")
+_COMPILED = ("__builtins_dict__", "__compiled_fn_", "__import_", "__resume_at_")  # torch.compile's, where it compiles
 _COUNTERS = (
     "__warningregistry__",
     "next_id",
@@ -323,7 +324,8 @@ class World:
         now = dict(vars(owner))
         for attribute in now.keys() | before.keys():
             full = f"{name}.{attribute}"
-            if attribute in _COUNTERS or (attribute in now and _is_lazy(now[attribute], attribute not in before)):
+            passing = attribute in _COUNTERS or attribute.startswith(_COMPILED)
+            if passing or (attribute in now and _is_lazy(now[attribute], attribute not in before)):
                 before.pop(attribute, None)
                 before |= {attribute: now[attribute]} if attribute in now else {}
             elif attribute not in now:
