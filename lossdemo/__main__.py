@@ -9,6 +9,7 @@ from lossdemo import interrupt
 def run() -> None:
     """Run the command and leave with its exit code; 3 is a mistake of the command itself, or no room for its output."""
     interrupt.install()
+    code = 0
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # pyrefly: ignore — what the terminal's encoding lacks becomes a ?
     try:

@@ -238,7 +238,8 @@ def _run(names: Sequence[str], options: dict[str, Any]) -> None:
         records = session.verdicts.records if session.verdicts else ()
         ran = sum(record.outcome != "not run" for record in records)
         where = f" in {session.running}," if session.running else ""
-        click.echo(f"interrupted{where} after {ran} of {terminal.count(len(records), 'claim')}", err=True)
+        word = "terminated" if code == 143 else "interrupted"
+        click.echo(f"{word}{where} after {ran} of {terminal.count(len(records), 'claim')}", err=True)
     sys.exit(code)
 
 
@@ -258,7 +259,10 @@ def _print_run(session: Session, verdicts: Verdicts) -> None:
         terminal.heading(f"{refusal.chapter} is refused")
         click.echo(f"{refusal.message}\n")
     matrix = merge([verdicts])
-    console.print(matrix.summary())
+    for table, tally in zip(matrix.summary(), matrix.tallies(matrix.rows)):
+        console.print(table)
+        for reason, number in tally.not_run.items():
+            click.echo(f"{number} not run: {reason}")
     for note in session.notes:
         click.echo(note)
     if session.prover:
@@ -377,8 +381,9 @@ def _print_training(outcomes: list[Outcome]) -> None:
         losses = outcome.history.loss
         table.add_row(outcome.loss, *(f"{value:.4g}" for value in (losses[0], losses[-1], *outcome.measures.values())))
     console.print(table)
-    if "slope" in first.measures:
-        click.echo("Slope and intercept are for x as it is; the training saw x with mean 0 and standard deviation 1.")
+    if len(outcomes) == 1:
+        other = "; slope and intercept are for the inputs as they are" if "slope" in first.measures else ""
+        click.echo(f"The parameters are for inputs scaled to mean 0 and standard deviation 1{other}.")
 
 
 def _numbers(values: Any) -> str:

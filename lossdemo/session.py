@@ -58,7 +58,8 @@ class Session:
             status = pytest.ExitCode.INTERRUPTED
         finally:
             INTERRUPTS.mode = "end"
-        if self.interrupted:
+        if self.interrupted or INTERRUPTS.number:  # at the end it is noted alone
+            self.interrupted = self.interrupted or 128 + INTERRUPTS.number
             return self.interrupted
         if self.crash or status == pytest.ExitCode.INTERNAL_ERROR:
             self.crash = self.crash or output.getvalue()
@@ -173,7 +174,7 @@ class Session:
         """Nothing interrupts the end; then keep what the plugins of the run found."""
         INTERRUPTS.mode = "note"
         yield
-        plugins = session.config.pluginmanager
+        plugins: Any = session.config.pluginmanager
         recorder, replacer = plugins.get_plugin("lossdemo-recorder"), plugins.get_plugin("lossdemo-replacer")
         self.prover = plugins.get_plugin("lossdemo-prover")
         self.verdicts = recorder.verdicts

@@ -1,13 +1,114 @@
-"""Settings of the tests beside the book."""
+"""Settings of the tests beside the book, and a small project that has claims."""
+
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from lossdemo.verify.run import Setting
+from lossdemo.verify.verdicts import Verdicts
 
 # The same examples everywhere, and no deadline: machines are noisy.
 settings.register_profile("lossdemo", derandomize=True, deadline=None, max_examples=25)
 settings.load_profile("lossdemo")
+
+# A claim that holds, one that does not, a weak one, and one that needs a GPU.
+CHAPTER = """\
+# Losses
+
+```python
+>>> import torch
+>>> from torch.nn import functional as F
+>>> one, three = torch.tensor([1.]), torch.tensor([3.])
+```
+
+## MSE squares
+
+```python
+>>> F.mse_loss(three, one)
+tensor(4.)
+```
+
+Basis: mathematics
+
+## MSE halves
+
+```python
+>>> F.mse_loss(three, one)
+tensor(2.)
+```
+
+Basis: documented
+
+## MSE returns a tensor
+
+```python
+>>> type(F.mse_loss(three, one)) is torch.Tensor
+True
+```
+
+Basis: documented
+
+## A GPU is fast
+
+```python
+>>> F.mse_loss(three, one)
+tensor(4.)
+```
+
+Basis: observed · Needs: cuda
+"""
+
+
+class Project:
+    """A directory whose settings name `spec` as its claims, with one chapter in it; it is the working directory."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.path = pytester.path
+        self.text = CHAPTER
+        pytester.makepyprojecttoml(
+            """
+            [tool.pytest.ini_options]
+            claims = "spec"
+            mutants = ["lossdemo.mutants"]
+            addopts = ["-p", "no:doctest", "-p", "no:hypothesispytest", "-p", "no:randomly"]
+            pythonpath = ["."]
+            """
+        )
+        self.chapter(CHAPTER)
+
+    def chapter(self, text: str, name: str = "losses") -> Path:
+        """Write a chapter."""
+        path = self.path / "spec" / f"{name}.md"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def claim(self, *code: str, title: str = "A claim") -> Path:
+        """A chapter `probe` with one claim of these lines."""
+        return self.chapter(
+            f"# Probe\n\n## {title}\n\n```python\n" + "\n".join(code) + "\n```\n\nBasis: observed\n", "probe"
+        )
+
+    def run(self, *arguments: str) -> pytest.RunResult:
+        """Run pytest on the CPU: in this process, or in one of its own where it has workers."""
+        if "-n" in arguments:
+            return self.pytester.runpytest_subprocess("--device", "cpu", *arguments)
+        return self.pytester.runpytest_inprocess("--device", "cpu", *arguments, no_reraise_ctrlc=True)
+
+    def verdicts(self, *arguments: str) -> Verdicts:
+        """What a run leaves."""
+        self.run("--verdicts", "verdicts.json", *arguments)
+        return Verdicts.read(self.path / "verdicts.json")
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project that has claims. A run in this process leaves `os._exit` wrapped, which is undone."""
+    monkeypatch.setattr(os, "_exit", os._exit)
+    return Project(pytester)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,30 +11,73 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from rich.console import Console
 
+from conftest import CHAPTER, Project
 from lossdemo import cli, runs
-from lossdemo.verify.claims import Book, index
+from lossdemo.interrupt import INTERRUPTS
+from lossdemo.verify.claims import Book
 from lossdemo.verify.verdicts import Verdicts
 
 SPEC = Path(__file__).parent.parent / "spec"
 CLAIMS = {claim.id: claim for claim in Book(SPEC)}
+Lossdemo = Callable[..., Result]
 
 
 @pytest.fixture
-def lossdemo() -> Callable[..., Result]:
-    """Runs the command with these words, as from a shell that pipes its output."""
+def lossdemo(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Lossdemo:
+    """Runs the command with these words in this process, as from a shell that pipes its output."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     return lambda *words: CliRunner().invoke(cli.main, [str(word) for word in words], prog_name="lossdemo")
 
 
-def test_the_index_is_the_book() -> None:
-    """What `list` reads quickly is what the book's reader reads with care."""
-    found = [(entry.id, entry.title, entry.chapter, entry.line, entry.basis, entry.text) for entry in index(SPEC)]
-    book = [(c.id, c.title, c.path.name, c.line, c.basis, c.text) for c in CLAIMS.values()]
-    assert found == book
+def run(*words: str, **how: object) -> subprocess.CompletedProcess:
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "lossdemo", *words]
+    return subprocess.run(command, capture_output=True, text=True, **how)  # pyrefly: ignore
 
 
-@pytest.mark.parametrize("words", [["list", "huber"], ["show", "equal-losses"], ["--help"], ["train", "--help"]])
+# --- the whole command ---
+
+
+@pytest.mark.parametrize("command", cli.main.commands)
+def test_the_help_of_each_command_has_an_example_that_works(lossdemo: Lossdemo, command: str) -> None:
+    """Every help says how; the examples name claims, runs and options that exist."""
+    help_text = lossdemo(command, "--help").output
+    assert "Example: lossdemo" in help_text
+    words = help_text.split("Example: lossdemo ")[1].splitlines()[0].split()
+    if command not in ("report", "diff", "verify", "prove"):  # these take files, or long; their tests are below
+        assert lossdemo(*words).exit_code == 0
+
+
+def test_options_are_those_of_pytest(lossdemo: Lossdemo) -> None:
+    """They are declared once: what pytest takes, the command takes, with the same words."""
+    verify, prove = (" ".join(lossdemo(command, "--help").output.split()) for command in ("verify", "prove"))
+    for option in ("--device", "--dtype", "--seed", "--threads", "--verdicts"):
+        assert option in verify
+        assert option in prove
+    assert all(option in verify for option in ("--replace TARGET=MODULE:NAME", "--known FILE", "--exitfirst"))
+    assert all(option in prove for option in ("--prove-all", "--prove-anew"))
+    assert "--prove " not in prove
+    assert "run each claim on this many threads".capitalize() in verify
+
+
+def test_the_help_of_train_names_what_there_is(lossdemo: Lossdemo) -> None:
+    """Every run, data set, loss and optimizer is in it."""
+    words = set(lossdemo("train", "--help").output.replace(",", " ").replace(".", " ").replace(";", " ").split())
+    data = {name for run in runs.RUNS.values() for name in run.data if name != "breast-cancer"}  # broken at its hyphen
+    assert {*runs.RUNS, *data, *runs.OPTIMIZERS} <= words
+    assert all(loss in "".join(lossdemo("train", "--help").output.split()) for loss in runs.LOSSES)
+
+
+def test_ids_and_chapters_are_completed(lossdemo: Lossdemo) -> None:
+    """The shell is offered what begins with the word."""
+    words = {"COMP_WORDS": "lossdemo verify equal-l", "COMP_CWORD": "2", "_LOSSDEMO_COMPLETE": "bash_complete"}
+    done = CliRunner().invoke(cli.main, env=words, prog_name="lossdemo")
+    assert done.output == "plain,equal-losses-can-pull-with-different-strength\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["list", "huber"], ["show", "equal-losses"], ["check"], ["train", "--help"]])
 def test_finding_and_reading_import_no_torch(words: list[str]) -> None:
     """These commands start without torch."""
     code = f"""
@@ -44,220 +89,493 @@ assert not {{"torch", "sklearn", "matplotlib", "pytest"}} & set(sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_python_m_lossdemo_is_the_command() -> None:
-    """`python -m lossdemo` prints the same help."""
-    done = subprocess.run([sys.executable, "-m", "lossdemo", "--help"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("Usage: lossdemo [OPTIONS] COMMAND")
+@pytest.mark.slow
+def test_list_costs_three_times_what_it_imports_at_most(tmp_path: Path) -> None:
+    """Also of a book that is three times as large: the processor's time, and the best of several."""
+    (tmp_path / "spec").mkdir()
+    for page in SPEC.glob("*.md"):
+        for copy in ("", "x", "y"):
+            text = re.sub(r"^## ", f"## {copy} " if copy else "## ", page.read_text(), flags=re.MULTILINE)
+            (tmp_path / "spec" / f"{copy}{page.name}").write_text(text)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nclaims = spec\n")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    def cost(*arguments: str) -> float:
+        times = []
+        for _ in range(5):
+            before = os.times()
+            subprocess.run([sys.executable, *arguments], cwd=tmp_path, env=environment, capture_output=True)
+            after = os.times()
+            times.append(after.children_user + after.children_system - before.children_user - before.children_system)
+        return min(times)
+
+    assert cost("-m", "lossdemo", "list", "huber", "outlier") < 3 * cost("-c", "import click, rich")
 
 
-@pytest.mark.parametrize("command", cli.main.commands)
-def test_the_help_of_each_command_has_an_example_that_works(lossdemo: Callable[..., Result], command: str) -> None:
-    """Every help says how; the examples name claims, runs and options that exist."""
-    help_text = lossdemo(command, "--help").output
-    assert "Example: lossdemo" in help_text
-    words = help_text.split("Example: lossdemo ")[1].splitlines()[0].split()
-    if command not in ("report", "diff", "verify", "prove"):  # these take files, or long; their tests are below
-        assert lossdemo(*words).exit_code == 0
+# --- what the shell gets ---
+
+# Looks for a module, as an import does, and lets a signal come just then.
+AT_IMPORT = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            try:
+                os.kill(os.getpid(), signal.{signal})
+            except BaseException:  # as some imports do
+                pass
+sys.meta_path.insert(0, Finder())
+sys.argv = ["lossdemo", *{words}]
+from lossdemo.__main__ import run
+run()
+"""
 
 
-def test_the_help_of_train_names_what_there_is(lossdemo: Callable[..., Result]) -> None:
-    """Every run, data set, loss and optimizer is in it."""
-    words = set(lossdemo("train", "--help").output.replace(",", " ").replace(".", " ").replace(";", " ").split())
-    data = {name for run in runs.RUNS.values() for name in run.data if name != "breast-cancer"}  # broken at its hyphen
-    assert {*runs.RUNS, *data, *runs.OPTIMIZERS} <= words
-    assert all(loss in "".join(lossdemo("train", "--help").output.split()) for loss in runs.LOSSES)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("click", ["list"]),
+        ("lossdemo.books", ["list"]),
+        ("markdown_it", ["check"]),
+        ("lossdemo.session", ["verify", "loss"]),
+        ("torch", ["train", "binary"]),
+        ("numpy", ["train", "binary"]),
+        ("xdist.plugin", ["verify", "loss"]),
+    ],
+)
+def test_an_interrupt_of_an_import_ends_the_process(module: str, words: list[str]) -> None:
+    """At once, with one line and 130, though imports swallow what is raised in them."""
+    code = AT_IMPORT.format(module=module, signal="SIGINT", words=words)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
-def test_ids_and_chapters_are_completed() -> None:
-    """The shell is offered what begins with the word."""
-    environment = {"COMP_WORDS": "lossdemo verify equal-l", "COMP_CWORD": "2", "_LOSSDEMO_COMPLETE": "bash_complete"}
-    done = subprocess.run(
-        [sys.executable, "-m", "lossdemo"], env={**os.environ, **environment}, capture_output=True, text=True
-    )
-    assert done.stdout == "plain,equal-losses-can-pull-with-different-strength\n"
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "code", "word"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
+def test_a_signal_at_the_end_is_one_line_too(name: str, code: int, word: str) -> None:
+    """Behind the output, while Python calls what is to be called at its end."""
+    end = f"import atexit, os, signal; atexit.register(lambda: os.kill(os.getpid(), signal.{name}))"
+    begin = "import sys; sys.argv = ['lossdemo', 'list', 'huber']; from lossdemo.__main__ import run; run()"
+    done = subprocess.run([sys.executable, "-c", f"{end}\n{begin}"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (code, f"{word}\n")
+    assert "claims" in done.stdout
 
 
-# --- list and show ---
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "code", "word"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
+def test_a_signal_in_a_claim_names_it_and_keeps_what_ran(project: Project, name: str, code: int, word: str) -> None:
+    """One line, the code, the table and the verdicts of what ran, whatever the claim does about it."""
+    project.claim(">>> import os, signal", f">>> os.kill(os.getpid(), signal.{name})", ">>> 1", "1")
+    done = run("verify", "losses", "probe", "--verdicts", "found.json", "--device", "cpu")
+    line = f"{word} in spec/probe.md::a-claim[cpu], after 3 of 5 claims\n"
+    assert (done.returncode, done.stderr) == (code, line)
+    assert "spec/losses.md        4        2         1        1" in done.stdout
+    probe = Verdicts.read(project.path / "found.json").records[-1]
+    assert (probe.outcome, probe.reason) == ("not run", "the run ended while this claim ran")
 
 
-def test_list_finds_claims_that_have_all_words(lossdemo: Callable[..., Result]) -> None:
-    """Words are looked for in title, text and id, in any case; chapters stand above their claims."""
-    output = lossdemo("list", "HUBER", "outlier").output
-    assert "outliers.md\n  MAE pulls no harder at a far target than at a near one\n" in output
-    count, _, of = output.splitlines()[-1].partition(" of ")
-    wanted = [claim for claim in CLAIMS.values() if "huber" in claim.text.lower() and "outlier" in claim.text.lower()]
-    assert (int(count), of) == (len(wanted), f"{len(CLAIMS)} claims")
-    assert lossdemo("list", "nowhere-at-all").output == "no claim has all these words\n"
+def test_an_interrupt_that_a_claim_swallows_ends_the_run(project: Project, lossdemo: Lossdemo) -> None:
+    """Behind that claim."""
+    swallowed = ">>> from lossdemo.interrupt import INTERRUPTS", ">>> INTERRUPTS.number = 2", ">>> 1", "1"
+    project.chapter(project.claim(*swallowed).read_text().replace("# Probe", "# A"), "a")
+    (project.path / "spec" / "probe.md").unlink()
+    try:
+        done = lossdemo("verify", "--device", "cpu")
+    finally:
+        INTERRUPTS.number = 0
+    assert done.exit_code == 130
+    assert done.stderr == "interrupted after 1 of 5 claims\n"
 
 
-def test_list_as_json_has_every_claim_once(lossdemo: Callable[..., Result]) -> None:
-    """The ids are the book's, with chapter, line, title and basis."""
+@pytest.mark.slow
+def test_output_that_cannot_be_written_is_said_in_a_line() -> None:
+    """A full disk: another code than 1, and no traceback."""
+    for words in (["list"], ["show", "equal-losses"], ["report", "--help"]):
+        with open("/dev/full", "w") as full:
+            command = [sys.executable, "-m", "lossdemo", *words]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr) == (
+            3,
+            "lossdemo: the output could not be written: No space left on device\n",
+        )
+
+
+@pytest.mark.slow
+def test_a_terminal_without_unicode_is_served() -> None:
+    """What its encoding lacks is a question mark, and no traceback."""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    done = run("show", "mse-is-the-average", env=environment)
+    assert done.returncode == 0
+    assert "L = (1) / (N) ?_i (?_i - y_i)^2" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_pipe_that_closes_is_no_traceback() -> None:
+    """`lossdemo list | head -1`."""
+    command = f"{sys.executable} -m lossdemo list | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("loss.md\n", "")
+
+
+def test_without_color_nothing_is_bold(lossdemo: Lossdemo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR, as no-color.org has it, and more: no escapes at all."""
+    for value, escapes in (("", True), ("1", False)):
+        monkeypatch.setenv("NO_COLOR", value)
+        done = CliRunner().invoke(cli.main, ["list", "huber"], color=True)
+        assert ("\x1b[1m" in done.output) == escapes
+
+
+# --- list, show and check ---
+
+
+def test_list_finds_claims_that_have_all_words(lossdemo: Lossdemo) -> None:
+    """Words are looked for in title, text and id, in any case; each claim has its id below it."""
+    title, claim = "MAE pulls no harder at a far target than at a near one", "mae-pulls-no-harder-at-a-far-target"
+    for words in (["HUBER", "outlier"], ["huber outlier"]):
+        output = lossdemo("list", *words).output
+        assert re.search(rf"^outliers.md\n  {title}\n    {claim}[a-z-]+\n", output, re.MULTILINE)
+        count, _, of = output.splitlines()[-1].partition(" of ")
+        wanted = [c for c in CLAIMS.values() if "huber" in c.text.lower() and "outlier" in c.text.lower()]
+        assert (int(count), of) == (len(wanted), f"{len(CLAIMS)} claims")
+
+
+def test_list_says_that_there_is_none_and_returns_1(lossdemo: Lossdemo) -> None:
+    """So that a script sees it."""
+    for words in (["nowhere-at-all"], ["nowhere-at-all", "--json"]):
+        done = lossdemo("list", *words)
+        assert done.exit_code == 1
+        assert done.output in ("no claim has all of that\n", "[]\n")
+
+
+def test_list_as_json_has_every_claim_once(lossdemo: Lossdemo) -> None:
+    """The ids are the book's, with chapter, line, title, basis and symptoms."""
     entries = json.loads(lossdemo("list", "--json").output)
     assert [entry["id"] for entry in entries] == list(CLAIMS)
-    assert set(entries[0]) == {"id", "chapter", "line", "title", "basis"}
+    assert set(entries[0]) == {"id", "chapter", "line", "title", "basis", "symptoms"}
 
 
-def test_list_by_basis_and_chapter(lossdemo: Callable[..., Result]) -> None:
-    """A chapter may be named with or without its suffix; an unknown one is refused with those there are."""
-    entries = json.loads(lossdemo("list", "--basis", "observed", "--chapter", "ranking", "--json").output)
-    assert {(entry["basis"], entry["chapter"]) for entry in entries} == {("observed", "ranking.md")}
-    assert lossdemo("list", "--chapter", "ranking.md").exit_code == 0
+def test_list_by_basis_and_chapter(lossdemo: Lossdemo) -> None:
+    """A chapter may be named as anywhere; an unknown one is refused with those there are."""
+    for chapter in ("ranking", "ranking.md", "spec/ranking.md", "RANKING"):
+        entries = json.loads(lossdemo("list", "--basis", "Observed", "--chapter", chapter, "--json").output)
+        assert {(entry["basis"], entry["chapter"]) for entry in entries} == {("observed", "ranking.md")}
     refused = lossdemo("list", "--chapter", "rank")
     assert refused.exit_code == 2
     assert "'rank' is not one of loss, gradient, step" in refused.output
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "equal-losses-can-pull-with-different-strength",
-        "equal-losses",
-        "Equal losses can pull",
-        "spec/loss.md::equal-losses-can-pull-with-different-strength[cpu]",
-        "loss.md#equal-losses-can-pull-with-different-strength",
-    ],
-)
-def test_show_finds_a_claim_by_any_unambiguous_part(lossdemo: Callable[..., Result], name: str) -> None:
-    """An id, a part of it or of the title, a node id, a link."""
-    output = lossdemo("show", name).output
+def test_show_shows_several_and_says_where_they_are(lossdemo: Lossdemo) -> None:
+    """Each with its place and how to run it."""
+    output = lossdemo("show", "equal-losses", "counts-squared").output
+    line = CLAIMS["equal-losses-can-pull-with-different-strength"].line
     assert output.startswith("## Equal losses can pull with different strength\n")
-    assert "Run it: pytest spec/loss.md::equal-losses-can-pull-with-different-strength" in output
-
-
-def test_show_makes_mathematics_legible(lossdemo: Callable[..., Result]) -> None:
-    """Formulas are Unicode text, links within the book their words; code is as it stands."""
-    output = lossdemo("show", "mse-is-the-average").output
-    assert "L = (1) / (N) ∑_i (ŷ_i - y_i)^2" in output
-    assert "L = (1) / (C) ∑_(i ≠ y) max(0, m - x_y + x_i)^p" in lossdemo("show", "divides-the-violations").output
-    assert "‖g‖^2" in lossdemo("show", "a-small-step-lowers").output
-    assert ">>> prediction = torch.tensor([[1., 2.], [3., 4.]], requires_grad=True)    # (2, 2)\n" in output
-    for claim in CLAIMS:
-        assert not [
-            part for part in cli._legible(CLAIMS[claim].text).split("```")[::2] if "$" in part or "\\frac" in part
-        ]
+    assert f"spec/loss.md:{line}\nRun it: lossdemo verify equal-losses-can-pull-with-different-strength\n" in output
+    assert "\n## An outlier's error counts squared in MSE, and once in MAE\n" in output
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("momentun-applies", "momentum-applies-a-decaying-sum"), ("adam", "claims have 'adam' in their id; nearest:")],
+    [
+        ("momentun-applies", "nearest:\n  momentum-applies-a-decaying-sum"),
+        ("adam", "claims have 'adam' in their id; nearest:\n  adam"),
+        ("loss", "loss is a chapter: lossdemo list --chapter loss"),
+        ("", "'' names no claim"),
+    ],
 )
-def test_a_mistyped_or_ambiguous_id_gets_the_nearest_ones(
-    lossdemo: Callable[..., Result], name: str, message: str
-) -> None:
-    """It is a wrong use, and says which claims may be meant."""
+def test_what_names_no_claim_is_a_wrong_use(lossdemo: Lossdemo, name: str, message: str) -> None:
+    """And says which claims may be meant."""
     result = lossdemo("show", name)
     assert result.exit_code == 2
     assert message in result.output
 
 
-def test_in_a_terminal_prose_is_wrapped_and_code_is_not(capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrapped line of code would be another example, and could not be pasted."""
-    cli._render(
-        Console(width=40, force_terminal=True, color_system=None), cli._legible(cli._find("counts-squared").text)
-    )
-    lines = capsys.readouterr().out.splitlines()
-    code = "  ...     print([loss(torch.tensor([1., 1., 1., error]), torch.zeros(4)).item() for error in (10., 100.)])"
-    assert code in lines
-    assert max(len(line) for line in lines if "print(" not in line) <= 45
+def test_show_has_the_verdicts_of_a_file(lossdemo: Lossdemo, project: Project) -> None:
+    """Outcome and mutants; a file without the claim says so, and one that is none is refused first."""
+    project.run("--prove", "-k", "squares", "--verdicts", "found.json")
+    assert re.search(r"^cpu: passed, kills \w+", lossdemo("show", "squares", "--verdicts", "found.json").output, re.M)
+    assert "found.json has no verdict on it" in lossdemo("show", "halves", "--verdicts", "found.json").output
+    refused = lossdemo("show", "squares", "--verdicts", "nowhere")
+    assert (refused.exit_code, refused.stdout) == (2, "")
 
 
-def test_show_says_where_a_file_has_no_verdict(lossdemo: Callable[..., Result], tmp_path: Path) -> None:
-    """And refuses a file that is none before it prints anything."""
-    assert lossdemo("show", "equal-losses", "--verdicts", tmp_path / "nowhere").exit_code == 2
+def test_a_refused_page_does_not_hide_the_others(lossdemo: Lossdemo, project: Project) -> None:
+    """Its claims are shown with what is wrong; `check` says all of it, as a place that a terminal can open."""
+    assert lossdemo("check").output == "4 claims in 1 page: nothing is refused\n"
+    project.chapter("# Bad\n\n## Half written\n\nMore to come.\n", "bad")
+    assert lossdemo("show", "squares").exit_code == 0
+    assert lossdemo("list", "half").exit_code == 0
+    done = lossdemo("show", "half-written")
+    assert done.exit_code == 1
+    assert done.stdout.startswith("## Half written\n")
+    problem = "spec/bad.md:3: the claim 'Half written' has no example:"
+    assert problem in done.stderr
+    done = lossdemo("check")
+    assert done.exit_code == 1
+    assert [line.partition(": ")[0] for line in done.output.splitlines()] == ["spec/bad.md:3"] * 2
 
 
-def test_without_the_book_it_says_what_to_do(
-    lossdemo: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A package without its clone has no book."""
-    monkeypatch.setattr(cli, "ROOT", tmp_path)
-    result = lossdemo("list")
-    assert result.exit_code == 2
-    assert "there is no book beside the package: install a clone, with pip install -e ." in result.output
+@pytest.mark.parametrize("content", [b"# Page\n\n[gone](gone.md)\n", b"## Gr\xfc\xdfe\n"], ids=["a link", "no UTF-8"])
+def test_a_mistake_in_a_page_is_no_traceback(lossdemo: Lossdemo, project: Project, content: bytes) -> None:
+    """A link that leads nowhere, a page that is not UTF-8: every command says what is wrong, or does what it can."""
+    (project.path / "spec" / "README.md").write_bytes(content)
+    for words, code in ((["list"], 0), (["show", "squares"], 0), (["check"], 1), (["verify", "squares"], 0)):
+        done = lossdemo(*words)
+        assert (done.exit_code, done.exception is None or isinstance(done.exception, SystemExit)) == (code, True)
+    assert re.match(r"spec/README.md:\d: .*(leads nowhere|save it as UTF-8)", lossdemo("check").output)
 
 
 # --- verify and prove ---
 
 
-def run(*words: str | Path) -> subprocess.CompletedProcess:
-    """The command in a process of its own: pytest underneath does not run within pytest."""
-    return subprocess.run([sys.executable, "-m", "lossdemo", *map(str, words)], capture_output=True, text=True)
+def test_verify_runs_what_it_is_told(lossdemo: Lossdemo, project: Project) -> None:
+    """Chapters and claims may be mixed, a chapter in any case and with its path; the table has a row a chapter."""
+    project.claim(">>> 1", "1")
+    for names in (
+        ["probe", "squares"],
+        ["spec/probe.md", "MSE squares"],
+        ["PROBE.md", "spec/losses.md::mse-squares[cpu]"],
+    ):
+        done = lossdemo("verify", *names, "--device", "cpu", "--verdicts", "found.json")
+        assert done.exit_code == 0
+        assert "\x1b" not in done.output
+        records = Verdicts.read(project.path / "found.json").records
+        assert [(record.claim, record.outcome) for record in records] == [
+            ("mse-squares", "passed"),
+            ("a-claim", "passed"),
+        ]
 
 
-def test_verify_runs_the_chosen_claims_and_writes_verdicts(tmp_path: Path) -> None:
-    """Chapters and ids may be mixed; the table has a row a chapter; piped output has no bar and no colour."""
-    file = tmp_path / "verdicts.json"
-    done = run("verify", "optimizers.md", "equal-losses", "--device", "cpu", "--verdicts", file)
-    assert done.returncode == 0
-    assert done.stderr == ""
-    assert "\x1b" not in done.stdout
-    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.strip()}
-    of_chapter = str(sum(claim.path.name == "optimizers.md" for claim in CLAIMS.values()))
-    assert rows["spec/optimizers.md"][:2] == [of_chapter, of_chapter]
-    assert rows["spec/loss.md"][:2] == ["1", "1"]
-    assert {record.outcome for record in Verdicts.read(file).records} == {"passed"}
-    shown = run("show", "equal-losses", "--verdicts", file).stdout
-    assert "cpu, float32: passed" in shown
+@pytest.mark.parametrize("names", [[], ["spec"], ["spec/"], ["."], ["losses", "mse-squares"]], ids=str)
+def test_verify_runs_the_whole_book(lossdemo: Lossdemo, project: Project, names: list[str]) -> None:
+    """Without a name, by its directory, and not twice what is named twice."""
+    project.pytester.makepyfile(**{"spec/test_other": "def test_other(): assert False"})
+    done = lossdemo("verify", *names, "--device", "cpu", "--dtype", "float32", "--dtype", "float64")
+    assert done.exit_code == 1
+    assert " all                 4        2         1        1" in done.output.split("cpu-float64, torch")[0]
+    assert " all                 4        2         1        1" in done.output.split("cpu-float64, torch")[1]
+    assert "1 not run: the claim needs cuda" in done.output
 
 
-def test_verify_with_a_wrong_function_fails_and_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit code 1, and the comparison that failed; a known failure is not one."""
-    (tmp_path / "mine.py").write_text("def halved(x, y, **_):\n    return ((x - y) ** 2).mean() / 2\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+def test_a_failure_has_its_whole_id_its_basis_and_its_place(lossdemo: Lossdemo, project: Project) -> None:
+    """In lines that are not cut, however narrow the terminal is; mathematics before the rest."""
+    long = "A title of seventy characters, which is as long as a title is allowed "
+    wrong = (
+        CHAPTER.replace("A GPU is fast", f"{long}to").replace(" · Needs: cuda", "").replace("observed", "mathematics")
+    )
+    project.chapter(wrong.replace("tensor(4.)\n```\n\nBasis: mathematics\n", "tensor(5.)\n```\n\nBasis: mathematics\n"))
+    os.environ["COLUMNS"] = "40"
+    done = lossdemo("verify", "--device", "cpu")
+    del os.environ["COLUMNS"]
+    lines = done.output.splitlines()
+    heads = [line for line in lines if line.startswith("spec/losses.md::")]
+    assert heads[-1] == "spec/losses.md::mse-halves[cpu]"
+    assert "spec/losses.md::a-title-of-seventy-characters-which-is-as-long-as-a-title-is-allowed-to[cpu]" in heads
+    line = wrong.splitlines().index("tensor(2.)")
+    assert lines[lines.index(heads[-1]) + 1] == f"failed, documented, spec/losses.md:{line}"
+    assert "…" not in done.output
+
+
+def test_a_refused_chapter_stops_no_other(lossdemo: Lossdemo, project: Project) -> None:
+    """It is named with its problems and fails the run, unless it was not asked for."""
+    project.chapter("# Bad\n\n## Half written\n\nMore to come.\n", "bad")
+    done = lossdemo("verify", "bad", "squares", "--device", "cpu")
+    assert done.exit_code == 1
+    assert "spec/bad.md is refused\nline 3: the claim 'Half written' has no example" in done.output
+    assert "spec/losses.md        1        1         0        0" in done.output
+    assert lossdemo("verify", "half", "--device", "cpu").exit_code == 1
+    done = lossdemo("verify", "squares", "--device", "cpu")
+    assert done.exit_code == 0
+    assert "refused" not in done.output
+
+
+def test_what_runs_is_what_pytest_collects(lossdemo: Lossdemo, project: Project) -> None:
+    """What a project's settings leave out is said, and is no success."""
+    settings = project.path / "pyproject.toml"
+    settings.write_text(settings.read_text().replace("addopts = [", 'addopts = ["-k", "not halves", '))
+    done = lossdemo("verify", "--device", "cpu")
+    assert done.exit_code == 1
+    assert "1 claim not run, deselected by the project's settings: mse-halves\n" in done.output
+    done = lossdemo("verify", "halves", "--device", "cpu")
+    assert done.exit_code == 2
+    assert "deselected by the project's settings: mse-halves" in done.output
+    settings.write_text(settings.read_text().replace("not halves", ""))
+    project.pytester.makeconftest("collect_ignore = ['spec/losses.md']")
+    done = lossdemo("verify", "halves", "--device", "cpu")
+    assert done.exit_code == 2
+    assert "1 claim not run, not collected by pytest: mse-halves" in done.output
+
+
+@pytest.mark.parametrize("addopts", ["-n 2", "--dist loadgroup -n auto", "-q -q", "-p no:xdist", "--no-header"])
+def test_a_projects_options_for_pytest_do_not_disturb(lossdemo: Lossdemo, project: Project, addopts: str) -> None:
+    """The command runs in one process, and reads no output."""
+    project.pytester.makefile(".ini", pytest=f"[pytest]\nclaims = spec\naddopts = {addopts}\n")
+    done = lossdemo("verify", "squares", "--device", "cpu")
+    assert done.exit_code == 0
+    assert "spec/losses.md        1        1         0        0" in done.output
+
+
+def test_verify_ends_at_the_first_failure_if_told_so(lossdemo: Lossdemo, project: Project) -> None:
+    """-x, as in pytest."""
+    done = lossdemo("verify", "-x", "--device", "cpu")
+    assert done.exit_code == 1
+    assert "2 not run: the run ended before it was this claim's turn" in done.output
+
+
+def test_a_run_that_breaks_is_no_failure_of_a_claim(lossdemo: Lossdemo, project: Project) -> None:
+    """Another code, and the error."""
+    project.pytester.makeconftest("def pytest_runtest_protocol(item): raise RuntimeError('the plugin broke')")
+    done = lossdemo("verify", "squares", "--device", "cpu")
+    assert done.exit_code == 3
+    assert "RuntimeError: the plugin broke" in done.stderr
+    assert "1 not run: the run ended before it was this claim's turn" in done.output
+
+
+def test_files_and_time_that_a_claim_does_not_give_back_are_its_failure(lossdemo: Lossdemo, project: Project) -> None:
+    """An open file, and a loop without an end: named, with the line."""
+    project.claim(">>> open('pyproject.toml').readline()", "'[tool.pytest.ini_options]\\n'")
+    done = lossdemo("verify", "probe", "squares", "--device", "cpu")
+    assert done.exit_code == 1
+    assert "spec/probe.md::a-claim[cpu]\nfailed, observed, spec/probe.md:3\nThe claim leaves behind" in done.output
+    settings = project.path / "pyproject.toml"
+    settings.write_text(f"{settings.read_text()}\ntimeout = 0.5\n")
+    project.claim(">>> while True: pass")
+    project.claim(">>> while True: pass", ">>> 1", "1")
+    done = lossdemo("verify", "probe", "squares", "--device", "cpu")
+    assert done.exit_code == 1
+    assert "spec/probe.md::a-claim[cpu]\nfailed, observed, spec/probe.md:3" in done.output
+    assert "Timeout" in done.output
+    assert "spec/losses.md        1        1         0        0" in done.output
+
+
+def test_a_release_that_was_not_tried_is_said(lossdemo: Lossdemo, project: Project) -> None:
+    """As pytest's header says it."""
+    project.chapter("# Book\n\n[losses](losses.md)\n\nReleases: torch 1.0\n", "README")
+    done = lossdemo("verify", "squares", "--device", "cpu")
+    assert done.exit_code == 0
+    assert re.search(r"^torch 2\S+ was not tried with these claims: see Releases in README.md$", done.output, re.M)
+
+
+def test_verify_with_a_wrong_function_fails_and_says_where(
+    lossdemo: Lossdemo, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module of the working directory is found; a known failure is none, and a line that is stale is said."""
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(project.path))])
+    (project.path / "mine.py").write_text("def halved(x, y, **_):\n    return ((x - y) ** 2).mean() / 2\n")
+    project.claim(">>> 1", "1")
     replaced = ["--replace", "torch.nn.functional.mse_loss=mine:halved", "--device", "cpu"]
-    done = run("verify", "equal-losses", *replaced)
-    assert done.returncode == 1
-    assert "spec/loss.md::equal-losses-can-pull-with-different-strength[cpu]" in done.stdout
-    assert "1.0 -2.0" in done.stdout
-    (tmp_path / "known").write_text("equal-losses-can-pull-with-different-strength the half is meant\n")
-    assert run("verify", "equal-losses", *replaced, "--known", tmp_path / "known").returncode == 0
-    (tmp_path / "known").write_text("adams-first-step-is-the-learning-rate-times-the-sign is no longer so\n")
-    done = run("verify", "equal-losses", "a-sigmoid-keeps", *replaced, "--known", tmp_path / "known")
-    assert "not run, as it calls none of what is replaced: a-sigmoid-keeps-every-output" in done.stdout
+    done = lossdemo("verify", "squares", "probe", *replaced)
+    assert done.exit_code == 1
+    assert "spec/losses.md::mse-squares[cpu]\nfailed, mathematics, spec/losses.md:" in done.output
+    assert "1 claim not run, calling none of what is replaced: a-claim\n" in done.output
+    (project.path / "known").write_text("mse-squares the half is meant\nno-such-claim gone\n")
+    done = lossdemo("verify", "squares", *replaced, "--known", "known")
+    assert done.exit_code == 0
+    assert "stale in --known: no-such-claim names no claim of the book\n" in done.output
+    done = lossdemo("verify", "probe", *replaced)
+    assert done.exit_code == 2
+    assert "no claim that was selected calls torch.nn.functional.mse_loss" in done.output
 
 
-def test_prove_shows_what_a_claim_kills(tmp_path: Path) -> None:
-    """The verdicts of a proof have the mutants, and `show` names them."""
-    file = tmp_path / "verdicts.json"
-    done = run("prove", "momentum-applies", "--device", "cpu", "--verdicts", file)
-    assert done.returncode == 0
-    assert "7 mutants killed" in done.stdout
-    assert "kills sgd_climbs, sgd_ignores_momentum" in run("show", "momentum-applies", "--verdicts", file).stdout
+def test_prove_shows_what_a_claim_kills(lossdemo: Lossdemo, project: Project) -> None:
+    """By name for a few; a claim that proves nothing fails, and so does a book that lets a mutant live."""
+    (project.path / "wrong.py").write_text(
+        "from lossdemo.verify.mutant import mutant\n\n\n"
+        "@mutant('torch.nn.functional.mse_loss')\ndef mse_is_zero(original):\n    'Nothing left.'\n"
+        "    return lambda *args, **kwargs: original(*args, **kwargs) * 0\n"
+    )
+    settings = project.path / "pyproject.toml"
+    settings.write_text(settings.read_text().replace("lossdemo.mutants", "wrong"))
+    done = lossdemo("prove", "squares", "--device", "cpu")
+    assert done.exit_code == 0
+    assert "mse-squares[cpu] kills 1 of 1\n    kills: mse_is_zero\n    does not notice: none\n" in done.output
+    done = lossdemo("prove", "returns-a-tensor", "--prove-all", "--prove-anew", "--device", "cpu")
+    assert done.exit_code == 1
+    assert "vacuous, documented, spec/losses.md:" in done.output
+    assert "Tried: mse_is_zero" in done.output
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["verify", "nowhere"], "no claim has 'nowhere' in its id; nearest:"),
-        (["verify", "equal-losses", "--verdicts", "nowhere/at/all.json"], "make the directory"),
-        (["verify", "equal-losses", "--replace", "torch.nowhere=mine:halved"], "there is no function torch.nowhere"),
-        (["verify", "equal-losses", "--device", "cuda"], "torch finds no CUDA device"),
-        (["verify", "equal-losses", "--seed", str(2**64)], "is not in the range"),
+        (["verify", "mse"], "3 claims have 'mse' in their id; nearest:"),
+        (["verify", "README.md"], "README.md has no claims: leave it out for the whole book"),
         (["verify", ""], "'' names no claim"),
+        (["verify", "squares", "--verdicts", "nowhere/at/all.json"], "make the directory"),
+        (["verify", "squares", "--verdicts", "/proc/x.json"], "no file can be made in /proc"),
+        (["verify", "squares", "--verdicts", "spec"], "this is no file"),
+        (["verify", "squares", "--replace", "torch.nowhere=mine:halved"], "there is no function torch.nowhere"),
+        (["verify", "squares", "--known", "nowhere"], "--known lists known failures of --replace: give both"),
+        (["verify", "squares", "--seed", str(2**64)], "is not in the range"),
+        (["verify", "squares", "--threads", "0"], "is not in the range"),
         (["verify", "--dtype", "float16"], "'float16' is not one of 'float32', 'float64'"),
+        (["prove", "squares", "--device", "tpu"], "'tpu' is not one of 'cpu', 'cuda'"),
     ],
 )
-def test_wrong_uses_of_verify(words: list[str], message: str) -> None:
+def test_wrong_uses_of_verify(lossdemo: Lossdemo, project: Project, words: list[str], message: str) -> None:
     """Exit code 2, before anything runs."""
-    done = run(*words)
-    assert done.returncode == 2
+    project.chapter("# Book\n\n[losses](losses.md)\n", "README")
+    done = lossdemo(*words)
+    assert done.exit_code == 2
     assert message in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("[pytest]\nclaims = nowhere\n", "there is no directory"),
+        ("[pytest]\nclaims = spec\naddopts = --no-such-option\n", "--no-such-option"),
+        ("[pytest]\nclaims = spec\nmutants = no.such.module\n", "mutants = 'no.such.module': importing it failed"),
+    ],
+)
+def test_settings_that_are_wrong_are_a_wrong_use(
+    lossdemo: Lossdemo, project: Project, settings: str, message: str
+) -> None:
+    """Said as pytest says it."""
+    (project.path / "pytest.ini").write_text(settings)
+    done = lossdemo("prove", "squares", "--device", "cpu")
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+@pytest.mark.slow
+def test_elsewhere_lossdemos_own_book_runs(tmp_path: Path) -> None:
+    """Whatever lies in and above the working directory; nothing is left there."""
+    (tmp_path / "conftest.py").write_text("raise RuntimeError('this is nobody's conftest')")
+    (tmp_path / "torch.py").write_text("raise RuntimeError('this is not torch')") if False else None
+    done = run(
+        "verify", "equal-losses", "--device", "cpu", cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(SPEC.parent)}
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "spec/loss.md        1        1         0        0" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["conftest.py"]
 
 
 # --- train ---
 
 
-def test_train_prints_parameters_before_gradient_and_after(lossdemo: Callable[..., Result]) -> None:
-    """And the line that was learned, near y = 2x + 1."""
+def test_train_prints_parameters_before_gradient_and_after(lossdemo: Lossdemo) -> None:
+    """And the line that was learned, near y = 2x + 1, with what tells its numbers from the parameters."""
     output = lossdemo("train", "linear-regression").output
     assert all(head in output for head in ("parameter", "before", "first gradient", "after", "slope", "intercept"))
+    assert "inputs scaled to mean 0 and standard deviation 1; slope and intercept are for the inputs as they" in output
     learned = json.loads(lossdemo("train", "linear-regression", "--json").output)[0]
     assert (learned["slope"], learned["intercept"]) == pytest.approx((2, 1), abs=0.05)
     assert learned["losses"][-1] < learned["losses"][0]
     assert learned["before"]["weight"] != learned["after"]["weight"]
+    assert "slope" not in lossdemo("train", "binary", "--steps", "2").output
 
 
-def test_train_compares_losses_in_one_table(lossdemo: Callable[..., Result]) -> None:
+def test_train_takes_names_in_any_case(lossdemo: Lossdemo) -> None:
+    """SGD is spelt so by torch."""
+    words = ["train", "Linear-Regression", "--steps", "2", "--json"]
+    given = lossdemo(*words, "--optimizer", "SGD", "--loss", "MSE", "--data", "Synthetic")
+    assert given.output == lossdemo(*words).output
+
+
+def test_train_compares_losses_in_one_table(lossdemo: Lossdemo) -> None:
     """The telephone calls under three losses: MSE's slope is far above the others."""
     words = ["train", "linear-regression", "--data", "calls", "--compare", "mse,mae,huber"]
     assert [line.split()[1] for line in lossdemo(*words).output.splitlines()[3:6]] == ["mse", "mae", "huber"]
@@ -266,8 +584,16 @@ def test_train_compares_losses_in_one_table(lossdemo: Callable[..., Result]) -> 
     assert max(slopes[1:]) < 1.7
 
 
+def test_in_a_narrow_terminal_no_number_is_cut(lossdemo: Lossdemo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is too long goes on in the next line."""
+    monkeypatch.setenv("COLUMNS", "40")
+    output = lossdemo("train", "binary", "--steps", "2").output
+    assert "…" not in output
+    assert max(map(len, output.splitlines()[:-1])) <= 40
+
+
 @pytest.mark.parametrize("suffix", ["svg", "png"])
-def test_train_draws(lossdemo: Callable[..., Result], tmp_path: Path, suffix: str) -> None:
+def test_train_draws(lossdemo: Lossdemo, tmp_path: Path, suffix: str) -> None:
     """A picture of the losses, and of the lines where there are some."""
     file = tmp_path / f"calls.{suffix}"
     assert lossdemo("train", "linear-regression", "--steps", "5", "--plot", file).exit_code == 0
@@ -284,19 +610,20 @@ def test_train_draws(lossdemo: Callable[..., Result], tmp_path: Path, suffix: st
         (["regression"], "run 'regression' is not one of linear-regression, binary, multiclass"),
         (["binary", "--plot", "loss.jpg"], "cannot draw loss.jpg: end its name in .svg or .png"),
         (["binary", "--plot", "no/where.svg"], "make the directory"),
-        (["binary", "--compare", ""], "loss '' is not one of bce-with-logits"),
+        (["binary", "--compare", ""], "--compare names no loss: write them as mse,mae"),
         (["binary", "--lr", "1e39"], "the learning rate is 1e+39"),
+        (["binary", "--steps", "99999999999999999999"], "steps is 99999999999999999999: give 1 to 1,000,000"),
         (["binary", "--loss", "bce", "--compare", "bce"], "--loss and --compare: give one of them"),
     ],
 )
-def test_wrong_trainings_are_refused(lossdemo: Callable[..., Result], words: list[str], message: str) -> None:
+def test_wrong_trainings_are_refused(lossdemo: Lossdemo, words: list[str], message: str) -> None:
     """Exit code 2, with what is allowed."""
     result = lossdemo("train", *words)
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
 
 
-def test_a_training_that_diverges_says_when(lossdemo: Callable[..., Result]) -> None:
+def test_a_training_that_diverges_says_when(lossdemo: Lossdemo) -> None:
     """Exit code 1, and what to do."""
     result = lossdemo("train", "linear-regression", "--lr", "100")
     assert result.exit_code == 1
@@ -304,46 +631,53 @@ def test_a_training_that_diverges_says_when(lossdemo: Callable[..., Result]) -> 
     assert "lower the learning rate" in result.output
 
 
+@pytest.mark.parametrize("swallowed", [False, True])
 def test_an_interrupted_training_says_where_it_stopped(
-    lossdemo: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+    lossdemo: Lossdemo, monkeypatch: pytest.MonkeyPatch, swallowed: bool
 ) -> None:
-    """Exit code 130, as shells have it."""
+    """Exit code 130, as shells have it, also if something swallowed the interrupt."""
 
     def perform(*_: object, callback: Callable[[int, float], object], **__: object) -> None:
+        if swallowed:
+            monkeypatch.setattr(INTERRUPTS, "number", int(signal.SIGINT))
         callback(6, 0.25)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runs, "perform", perform)
     result = lossdemo("train", "linear-regression")
     assert result.exit_code == 130
-    assert "mse: interrupted after 7 of 300 steps, at a loss of 0.25" in result.output
+    assert result.stderr == "mse: interrupted after 7 of 300 steps, at a loss of 0.25\n"
 
 
 # --- report and diff ---
 
 
-def test_report_and_diff_read_what_verify_writes(lossdemo: Callable[..., Result], tmp_path: Path) -> None:
+def test_report_and_diff_read_what_verify_writes(lossdemo: Lossdemo, project: Project) -> None:
     """The matrix as a table, as Markdown, as HTML; a claim that no longer holds makes diff return 1."""
-    old, new, page = tmp_path / "old.json", tmp_path / "new.json", tmp_path / "report.html"
-    run("verify", "equal-losses", "accuracy", "--device", "cpu", "--verdicts", old)
-    data = json.loads(old.read_text())
+    for name, words in (("old", ["squares", "tensor"]), ("more", ["halves"])):
+        lossdemo("verify", *words, "--device", "cpu", "--verdicts", f"{name}.json")
+    data = json.loads(Path("old.json").read_text())
     data["torch"] = "2.99.0"
-    data["records"][0]["outcome"] = "failed"
-    new.write_text(json.dumps(data))
-    assert "Equal losses can pull" in lossdemo("report", old, new).output
-    assert "| Equal losses" in lossdemo("report", old, new, "--format", "markdown").output
-    assert lossdemo("report", old, new, "--format", "html", "--output", page).exit_code == 0
-    assert "<html" in page.read_text()
-    assert lossdemo("diff", old, old).exit_code == 0
-    data["records"] = []
-    (tmp_path / "none.json").write_text(json.dumps(data))
-    assert lossdemo("diff", old, tmp_path / "none.json").exit_code == 2
-    worse = lossdemo("diff", old, new)
+    data["records"][0] |= {"outcome": "failed", "reason": "expected '4.', got '5.'"}
+    Path("new.json").write_text(json.dumps(data))
+    output = lossdemo("report", "old.json", "new.json").output
+    assert output.startswith("1: cpu, torch 2.")
+    assert "\n2: failed, mathematics: spec/losses.md::mse-squares[cpu]\n    expected '4.', got '5.'\n" in output
+    assert "| MSE squares" in lossdemo("report", "old.json", "new.json", "--format", "markdown").output
+    assert lossdemo("report", "old.json", "--format", "html", "--output", "page.html").exit_code == 0
+    assert "<html" in Path("page.html").read_text()
+    shards = lossdemo("report", "old.json", "more.json").output  # of one run: one setting, and no note
+    assert "2: cpu" not in shards
+    assert "files" not in shards
+    assert "2 of 3, 66 %" in shards
+    assert lossdemo("diff", "old.json", "old.json").exit_code == 0
+    assert lossdemo("diff", "old.json", "more.json").exit_code == 2
+    worse = lossdemo("diff", "old.json", "new.json")
     assert worse.exit_code == 1
-    assert "no longer passes" in worse.output
+    assert "no longer passes, mathematics" in worse.output
 
 
-def test_files_that_are_no_verdicts_are_refused(lossdemo: Callable[..., Result], tmp_path: Path) -> None:
+def test_files_that_are_no_verdicts_are_refused(lossdemo: Lossdemo, tmp_path: Path) -> None:
     """The message names the file."""
     (tmp_path / "no.json").write_text("[]")
     for name, message in (("no.json", "is not a verdict file"), ("nowhere.json", "No such file")):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from lossdemo.verify.verdicts import OUTCOMES, Outcome, Record, Verdicts, badness
 
 if TYPE_CHECKING:
-    from rich.console import Group
     from rich.table import Table
 
 COLORS: dict[Outcome, str] = dict(zip(OUTCOMES, ("green", "yellow", "cyan", "magenta", "bold red")))
@@ -71,10 +70,9 @@ class Tally(NamedTuple):
         return 100 * self.counts["passed"] // max(self.recorded, 1)
 
     @property
-    def not_run(self) -> list[str]:
-        """Why claims were not run, and how many, a line for each reason."""
-        reasons = Counter(cell.reason for cell in self.cells if cell and cell.outcome == "not run")
-        return [f"{count} not run: {reason}" for reason, count in reasons.items()]
+    def not_run(self) -> Counter[str]:
+        """Claims that were not run by the reason why."""
+        return Counter(cell.reason for cell in self.cells if cell and cell.outcome == "not run")
 
     def __str__(self) -> str:
         if not self.recorded:
@@ -153,22 +151,20 @@ class Matrix:
     def reasons(self) -> Iterator[str]:
         """Why claims did not pass: in each setting those that were not run, and then the rest, mathematics first."""
         for number, tally in enumerate(self.tallies(self.rows), 1):
-            yield from (f"{number}: {line}" for line in tally.not_run)
+            yield from (f"{number}: {count} not run: {reason}" for reason, count in tally.not_run.items())
         cells = [(cell, number) for row in self.rows for number, cell in enumerate(row.cells, 1) if cell]
         for record, number in sorted(cells, key=lambda entry: badness(entry[0])):
             if record.outcome not in ("passed", "not run"):
                 yield f"{number}: {record.outcome}, {record.basis}: {record.nodeid}\n    {record.reason}"
 
-    def summary(self) -> Group:
-        """For each setting a table for a terminal: its chapters, their claims by outcome, and why some were not run."""
+    def summary(self) -> Iterator[Table]:
+        """For each setting a table for a terminal: its chapters, and their claims by outcome."""
         from rich.box import HORIZONTALS
-        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         every = {cell.outcome for row in self.rows for cell in row.cells if cell}
         shown = [outcome for outcome in OUTCOMES if outcome in {"passed", "failed", "not run", *every}]
-        parts = []
         for number, head in enumerate(self.heads):
             table = Table("chapter", title=Text(", ".join(head)), title_justify="left", box=HORIZONTALS, pad_edge=False)
             table.columns[0].overflow = "fold"
@@ -178,8 +174,7 @@ class Matrix:
                 tally = self.tallies(rows)[number]
                 figures = (chapter, tally.recorded, *(tally.counts[outcome] for outcome in shown))
                 table.add_row(*(Text(str(part)) for part in figures), style="bold" if chapter == "all" else None)
-            parts += [table, *map(Text, self.tallies(self.rows)[number].not_run)]
-        return Group(*parts)
+            yield table
 
 
 def merge(verdicts: Sequence[Verdicts]) -> Matrix:
@@ -219,19 +214,10 @@ def _joined(verdicts: Sequence[Verdicts]) -> dict[Column, list[Part]]:
 
 
 def _column(run: Verdicts, record: Record) -> Column:
-    return (
-        record.setting,
-        f"torch {run.torch}",
-        run.package,
-        f"seed {record.seed}",
-        f"threads {record.threads}",
-        "proved" if run.prove else "not proved",
-        f"with {', '.join(run.replace)}" if run.replace else "nothing replaced",
-        f"Python {run.python}",
-        run.platform,
-        run.processor,
-        run.cuda or "" if record.device == "cuda" else "",
-    )
+    options = (record.setting, f"torch {run.torch}", run.package, f"seed {record.seed}", f"threads {record.threads}")
+    replaced = f"with {', '.join(run.replace)}" if run.replace else "nothing replaced"
+    machine = (f"Python {run.python}", run.platform, run.processor, run.cuda or "" if record.device == "cuda" else "")
+    return (*options, "proved" if run.prove else "not proved", replaced, *machine)
 
 
 def _are_shards(parts: list[Part]) -> bool:

@@ -11,6 +11,7 @@ import atexit
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -114,8 +115,10 @@ def _writable(path: Path) -> Path:
         raise pytest.UsageError(f"--verdicts {path}: this is no file: name one that may be written anew")
     if not directory.is_dir():
         raise pytest.UsageError(f"--verdicts {path}: make the directory {directory} first")
-    if not os.access(directory, os.W_OK):
-        raise pytest.UsageError(f"--verdicts {path}: the directory {directory} is not writable: name another")
+    try:
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError as error:
+        raise pytest.UsageError(f"--verdicts {path}: no file can be made in {directory}: {error.strerror}") from None
     return path
 
 

@@ -1,0 +1,47 @@
+"""Markdown and mathematics in a terminal."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lossdemo import terminal
+from lossdemo.verify.claims import Book
+
+CLAIMS = {claim.id: claim.text for claim in Book(Path(__file__).parent.parent / "spec")}
+
+
+def text(part: str) -> str:
+    """The claim with this part in its id."""
+    return next(text for claim, text in CLAIMS.items() if part in claim)
+
+
+def test_mathematics_is_legible() -> None:
+    """Formulas are Unicode text, links within the book their words; code is as it stands."""
+    shown = terminal.legible(text("mse-is-the-average"))
+    assert "L = (1) / (N) ∑_i (ŷ_i - y_i)^2" in shown
+    assert ">>> prediction = torch.tensor([[1., 2.], [3., 4.]], requires_grad=True)    # (2, 2)\n" in shown
+    assert "L = (1) / (C) ∑_(i ≠ y) max(0, m - x_y + x_i)^p" in terminal.legible(text("divides-the-violations"))
+    assert "‖g‖^2" in terminal.legible(text("a-small-step-lowers"))
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_no_latex_is_left(claim: str) -> None:
+    """In no claim of the book."""
+    prose = terminal.legible(CLAIMS[claim]).split("```")[::2]
+    assert not [part for part in prose if "$" in part or "\\frac" in part]
+
+
+def test_prose_is_wrapped_and_code_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrapped line of code would be another example, and could not be pasted."""
+    console = Console(width=40, force_terminal=True, color_system=None)
+    terminal.render(console, terminal.legible(text("counts-squared")))
+    lines = capsys.readouterr().out.splitlines()
+    code = "  ...     print([loss(torch.tensor([1., 1., 1., error]), torch.zeros(4)).item() for error in (10., 100.)])"
+    assert code in lines
+    assert max(len(line) for line in lines if "print(" not in line) <= 45
+
+
+def test_one_claim_is_one_claim() -> None:
+    """A number of one has a noun of one."""
+    assert [terminal.count(number, "claim") for number in (0, 1, 2)] == ["0 claims", "1 claim", "2 claims"]
