@@ -1,12 +1,14 @@
-# Each recipe is one line that can be typed by hand. PYTHON names the interpreter that makes the environment.
+# Each recipe can be typed by hand. PYTHON names the interpreter that makes the environment, TORCH a release of torch other
+# than the one in constraints.txt: it gets an environment of its own, .venv-2.15.0.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV := .venv$(addprefix -,$(TORCH))
+BIN := $(VENV)/bin
 
-.PHONY: verify test prove bench figures lint
+.PHONY: verify test prove bench figures lint dist
 
-# The book: every claim verified on this machine.
-verify: .venv/installed
-	$(BIN)/pytest spec
+# The book: every claim verified on this machine. With TORCH, docs/verdicts keeps what was found.
+verify: $(VENV)/installed
+	$(BIN)/pytest spec $(if $(TORCH),--device=cpu --verdicts=docs/verdicts/torch-$(TORCH).json)
 
 # Everything: lint and types, book and tests with branch coverage, and every claim proved able to fail.
 test: lint
@@ -14,23 +16,28 @@ test: lint
 	$(BIN)/pytest spec --prove -n 2
 
 # Every claim under every wrong PyTorch that breaks a function it calls.
-prove: .venv/installed
+prove: $(VENV)/installed
 	$(BIN)/pytest spec --prove
 
 # What the harness costs against plain exec; the ratio stands in brackets behind the medians.
-bench: .venv/installed
+bench: $(VENV)/installed
 	$(BIN)/pytest tests/bench_harness.py --benchmark-columns=min,median,max
 
 # The book's figures, drawn anew into spec/figures.
-figures: .venv/installed
+figures: $(VENV)/installed
 	$(BIN)/python -m lossdemo.figures
 
-lint: .venv/installed
+lint: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyrefly check
 
-.venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --constraint constraints.txt --editable '.[test]'
+# The wheel, with the book in it, and the source distribution.
+dist: $(VENV)/installed
+	$(BIN)/python -m hatchling build
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	sed '$(if $(TORCH),s/^torch==.*/torch==$(TORCH)/)' constraints.txt > $(VENV)/constraints.txt
+	$(BIN)/pip install --constraint $(VENV)/constraints.txt --editable '.[test]'
 	touch $@

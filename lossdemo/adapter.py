@@ -59,10 +59,9 @@ def _reduction(reduction: str | None, size_average: bool | None, reduce: bool | 
 
 
 def _reduced(losses: Any, reduction: str, batchmean: bool) -> Any:
-    if reduction == "none":
-        return losses
-    if reduction == "batchmean" and batchmean:
+    from torch.nn._reduction import get_enum
+
+    if batchmean and reduction == "batchmean":
         return losses.sum() / len(losses)
-    if reduction not in ("mean", "sum"):
-        raise ValueError(f"{reduction} is not a valid value for reduction")
-    return getattr(losses, reduction)()
+    way = get_enum(reduction)  # which refuses what is none
+    return losses if way == 0 else losses.mean() if way == 1 else losses.sum()

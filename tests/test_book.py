@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from lossdemo import cli
+from lossdemo.verify import prove
 from lossdemo.verify.claims import Book, Claim, Page, read_page
-from lossdemo.verify.prove import load
 
 ROOT = Path(__file__).parent.parent
 BOOK = Book(ROOT / "spec")
@@ -91,10 +91,10 @@ def test_links_of_the_top_level_lead_somewhere(name: str) -> None:
             assert not anchor or anchor in read_page(ROOT / path).anchors, target
 
 
-def test_the_readme_counts_the_mutants() -> None:
-    """The number of wrong PyTorches in README.md is that of the catalogue."""
-    count = len(load(["lossdemo.mutants"]))
-    assert f"[{count} ways](lossdemo/mutants)" in (ROOT / "README.md").read_text()
+def test_the_readmes_thousand_mutants_are_there() -> None:
+    """README.md says that there are more than a thousand, and no number that each new one would make wrong."""
+    assert "[more than a thousand ways](lossdemo/mutants)" in (ROOT / "README.md").read_text()
+    assert len(prove.load(["lossdemo.mutants"])) > 1000
 
 
 def shown(command: str) -> list[str]:
@@ -103,7 +103,7 @@ def shown(command: str) -> list[str]:
     return [
         line
         for line in block.splitlines()
-        if line and not re.search(r" in [\d.]+s$|^Example at|^\w+\.md:\d+|^=|^_|^[.F]+ ", line)
+        if line and not re.search(r" in [\d.]+s$|\.(md|py):\d+|^=|^_|^[.Fs]+ |run once", line)
     ]
 
 
@@ -122,14 +122,18 @@ def test_the_readmes_proof_is_real() -> None:
     assert set(lines) <= printed("spec", "--prove", "-k", "momentum-applies")
 
 
-def test_the_readmes_replacement_is_real(tmp_path: Path) -> None:
+REPLACEMENTS = re.findall(r"^\$ (pytest .*--replace.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", REPLACEMENTS)
+def test_the_readmes_replacements_are_real(tmp_path: Path, command: str) -> None:
     """What README.md shows of --replace is what the command prints for the file that it shows."""
     code = re.findall(r"^```python\n(import torch.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     (tmp_path / "mine.py").write_text(code[0])
-    replacement = "torch.nn.functional.cross_entropy=mine:softmax_then_log"
-    lines = shown(f"PYTHONPATH=. pytest spec/gradient.md spec/step.md -q --replace {replacement}")
-    assert any("nan" in line for line in lines)
-    assert set(lines) <= printed("spec/gradient.md", "spec/step.md", "--replace", replacement, path=tmp_path)
+    lines = shown(command)
+    assert any(line.startswith("mathematics ") for line in lines)
+    assert set(lines) <= printed(*command.split()[1:], path=tmp_path)
 
 
 COMMANDS = re.findall(r"^(`{3,4})console\n(\$ .*?)^\1$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)

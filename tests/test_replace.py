@@ -354,6 +354,18 @@ def test_warnings_are_passed_on_where_the_original_gives_them(spec: pytest.Pytes
     assert kinds(spec, prompts, function) == [("passed", "")]
 
 
+def test_a_compiled_function_is_compiled_in_every_call(spec: pytest.Pytester) -> None:
+    """By itself torch.compile gives up after eight variants, and runs the function as it is."""
+    function = """
+    def doubled(graph, inputs):
+        return lambda *args: [2 * result for result in graph(*args)]
+
+    mine = torch.compile(lambda input, target, delta: F.huber_loss(input, target, delta=delta), backend=doubled)
+    """
+    prompts = ">>> [F.huber_loss(three(), one, delta=i / 8).item() for i in range(1, 12)][-1]\n1.8047"
+    assert kinds(spec, prompts, function, "torch.nn.functional.huber_loss") == [("failed", "value")]
+
+
 def test_the_callers_are_kept(spec: pytest.Pytester) -> None:
     """A second run does not try the claims again, only one that changed."""
     spec.makepyfile(mine="def mine(input, target):\n    return (input - target).pow(2).mean()")

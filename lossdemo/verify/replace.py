@@ -23,7 +23,8 @@ from lossdemo.verify.standin import StandIn, refused
 from lossdemo.verify.verdicts import Verdict
 
 KEPT = "lossdemo/callers"  # where it is in pytest's cache which claims call what
-MANY = 20  # claims to be tried take long enough to say so
+LONG = 20  # claims to be tried take long enough to say so
+MANY = 100_000  # compilations
 
 ClaimItem = items.ClaimItem  # hooks of pytest have a parameter `items`
 Warned = list[list[str]]  # category and text of each warning that a target gave in a claim
@@ -72,6 +73,9 @@ class Replacer:
         with ExitStack() as stack:
             stack.callback(logging.disable, logging.root.manager.disable)
             logging.disable(logging.INFO)  # of what compilers log
+            if dynamo := sys.modules.get("torch._dynamo"):  # it compiles a function 8 times, and then runs it as it is
+                stack.callback(dynamo.reset)  # while what it keeps in modules is there
+                stack.enter_context(dynamo.config.patch(recompile_limit=MANY, accumulated_recompile_limit=MANY))
             for target, stand_in in stand_ins.items():
                 stack.callback(stand_in.leave)
                 for home in self.homes[target]:
@@ -79,16 +83,14 @@ class Replacer:
             yield
 
     def _kind(self, failure: Failure, claim: Claim, setting: Setting) -> str:
-        """What the functions did differently; where no exception tells, both run beside each other."""
-        raised = [error for stand_in in self.stand_ins.values() for error in stand_in.raised]
-        if failure.error and failure.error in raised:
-            return refused(failure.error)
+        """What the functions did differently, in a run of both beside each other."""
         if failure.example and failure.example.exc_msg:
-            return "other text" if failure.got.startswith("Traceback") or failure.error else "not refused"
+            return "other text" if failure.got.startswith("Traceback") else "not refused"
         self._run(claim, setting, comparing=True)
         kinds = [kind for stand_in in self.stand_ins.values() for kind in stand_in.kinds]
-        classes = any(isinstance(located(target), type) for target in self.homes)
-        return kinds[-1] if kinds else "value" if classes else "otherwise"
+        raised = [error for stand_in in self.stand_ins.values() for error in stand_in.raised]
+        classes = any(isinstance(stand_in.original, type) for stand_in in self.stand_ins.values())
+        return kinds[-1] if kinds else refused(raised[-1]) if raised else "value" if classes else "otherwise"
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -109,7 +111,7 @@ class Replacer:
         """Run each claim as it is, unless it is kept what it calls."""
         new = {item: key for item, key in claims.items() if not self.homes.keys() <= self.kept.get(key, {}).keys()}
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter and len(new) >= MANY:
+        if reporter and len(new) >= LONG:
             reporter.write_line(f"{len(new)} claims run once to see which of them call {', '.join(self.homes)}")
         for item, key in new.items():
             for original in self.originals.values():

@@ -80,7 +80,7 @@ class StandIn:
                 f"called {_ENOUGH} times in one backward: does its backward call it in another thread?"
             )
         self.calls += 1
-        places, names = self._fitted(*signatures, args, kwargs)
+        places, names = self._fitted(signatures, args, kwargs)
         result = error = None
         self._enter("forward")
         before = self.before
@@ -98,10 +98,9 @@ class StandIn:
         self._follow(result, before)
         return result
 
-    def _fitted(
-        self, known: inspect.Signature | None, takes: inspect.Signature | None, args: tuple, kwargs: dict
-    ) -> tuple[tuple, dict]:
+    def _fitted(self, signatures: Signatures, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         """The call by name, but for what has no default; without defaults that the function does not have."""
+        known, takes = signatures
         if not known or not takes:
             return args, kwargs
         kinds = {parameter.kind for parameter in takes.parameters.values()}
@@ -174,7 +173,8 @@ class StandIn:
 
 def refused(error: BaseException) -> str:
     """The kind of an exception where a value is expected."""
-    return "argument not supported" if isinstance(error, (TypeError, NotImplementedError)) else "refused"
+    at_argument = isinstance(error, TypeError) and "argument" in str(error)
+    return "argument not supported" if at_argument or isinstance(error, NotImplementedError) else "refused"
 
 
 def _different(wanted: Tensor, result: Tensor, tensors: list[Tensor]) -> Iterator[str]:
