@@ -28,7 +28,7 @@ def run() -> None:
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = _broken(f"lossdemo: the output could not be written: {error.strerror}")
+        code = _broken(f"lossdemo: {error}")
     interrupt.leave(code)
 
 

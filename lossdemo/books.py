@@ -36,8 +36,9 @@ class Place(NamedTuple):
         arguments = ["-p", "lossdemo", "--assert=plain", str(self.directory)]
         if self.settings:
             return ["-c", str(self.settings), *arguments]
-        settings = ["-o", f"claims={self.directory.name}", "-o", "mutants=lossdemo.mutants", "-p", "no:cacheprovider"]
-        return ["-c", os.devnull, "--rootdir", str(self.root), "--noconftest", *settings, *arguments]
+        plugins = ["--disable-plugin-autoload", "-p", "timeout", "-p", "no:cacheprovider", "--noconftest"]
+        settings = ["-o", f"claims={self.directory.name}", "-o", "mutants=lossdemo.mutants"]
+        return ["-c", os.devnull, "--rootdir", str(self.root), *plugins, *settings, *arguments]
 
 
 class Entry(NamedTuple):

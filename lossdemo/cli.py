@@ -54,6 +54,11 @@ def _book() -> Book:
     return Book(place.directory, place.root)
 
 
+def _near(path: Path) -> Path:
+    """The path from the working directory, if it is below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Chapters and ids for the shell."""
     entries = books.read_entries(_place().directory)
@@ -97,7 +102,7 @@ def list_claims(words: tuple[str, ...], basis: str | None, chapter: str | None, 
             click.echo(f"  {entry.title}\n    {entry.id}")
     if not as_json:
         click.echo(f"{len(found)} of {terminal.count(len(entries), 'claim')}" if found else "no claim has all of that")
-    sys.exit(not found)
+    sys.exit(0 if found else 1)
 
 
 @main.command()
@@ -119,7 +124,7 @@ def show(ids: tuple[str, ...], file: Path | None) -> None:
             terminal.render(console, terminal.legible(claim.text))
         else:
             click.echo(terminal.legible(claim.text).strip())
-        click.echo(f"\n{os.path.relpath(claim.path)}:{claim.line}\nRun it: lossdemo verify {claim.id}")
+        click.echo(f"\n{_near(claim.path)}:{claim.line}\nRun it: lossdemo verify {claim.id}")
         of_this = [record for record in records if record.claim == claim.id]
         for record in of_this:
             click.echo(f"{record.setting}: {record.outcome}{_killing(record)}")
@@ -129,8 +134,8 @@ def show(ids: tuple[str, ...], file: Path | None) -> None:
         refused.add(claim.path)
     problems = [problem for path in refused for problem in book.checked[path].problems]
     for problem in problems:
-        click.echo(problem, err=True)
-    sys.exit(bool(problems))
+        click.echo(f"{_near(problem.path)}:{problem.line}: {problem.message}", err=True)
+    sys.exit(1 if problems else 0)
 
 
 def _find(name: str, book: Book) -> str:
@@ -159,12 +164,12 @@ def check() -> None:
     book = _book()
     problems = [problem for page in book.checked.values() for problem in page.problems]
     for problem in sorted(problems):
-        click.echo(f"{os.path.relpath(problem.path)}:{problem.line}: {problem.message}")
+        click.echo(f"{_near(problem.path)}:{problem.line}: {problem.message}")
     if not problems:
         click.echo(
             f"{terminal.count(len(book.ids), 'claim')} in {terminal.count(len(book.pages), 'page')}: nothing is refused"
         )
-    sys.exit(bool(problems))
+    sys.exit(1 if problems else 0)
 
 
 def _options(*options: Option) -> Callable[[Callable], Callable]:
@@ -253,13 +258,13 @@ def _print_run(session: Session, verdicts: Verdicts) -> None:
         if record.outcome not in ("failed", "vacuous"):
             continue
         terminal.heading(record.nodeid)
-        place = os.path.relpath(session.place.root / record.chapter)
-        click.echo(f"{record.outcome}, {record.basis}, {place}:{record.at or record.line}\n{record.message}\n")
+        place = f"{_near(session.place.root / record.chapter)}:{record.at or record.line}"
+        click.echo(f"{record.outcome}, {record.basis}, {place}\n{record.message}\n")
     for refusal in verdicts.refused:
         terminal.heading(f"{refusal.chapter} is refused")
         click.echo(f"{refusal.message}\n")
     matrix = merge([verdicts])
-    for table, tally in zip(matrix.summary(), matrix.tallies(matrix.rows)):
+    for table, tally in zip(matrix.summary(terminal.is_narrow(console)), matrix.tallies(matrix.rows)):
         console.print(table)
         for reason, number in tally.not_run.items():
             click.echo(f"{number} not run: {reason}")
@@ -304,7 +309,9 @@ def train(plot: Path | None, as_json: bool, device: str, seed: int, **choice: An
     _check_device(device)
     if plot:
         _check_plot(plot)
-    losses = [loss] if compare is None else dict.fromkeys(name.strip() for name in compare.split(","))
+    losses = [loss] if compare is None else list(dict.fromkeys(compare.replace(",", " ").split()))
+    if not losses:
+        raise click.UsageError("--compare names no loss: write them as mse,mae")
     try:
         checked = [runs.check(run, loss=name, **choice) for name in losses]
     except runs.Wrong as wrong:
@@ -371,19 +378,19 @@ def _print_training(outcomes: list[Outcome]) -> None:
     console = terminal.console()
     first = outcomes[0]
     if len(outcomes) == 1:
-        table = terminal.table("parameter", "shape", "before", "first gradient", "after")
+        table = terminal.table(console, "parameter", "shape", "before", "first gradient", "after")
         for name, before in first.before.items():
             values = map(_numbers, (before, first.gradient[name], first.after[name]))
             table.add_row(name, "×".join(map(str, before.shape)), *values)
         console.print(table)
-    table = terminal.table("loss", "first", "last", *first.measures)
+    table = terminal.table(console, "loss", "first", "last", *first.measures)
     for outcome in outcomes:
         losses = outcome.history.loss
         table.add_row(outcome.loss, *(f"{value:.4g}" for value in (losses[0], losses[-1], *outcome.measures.values())))
     console.print(table)
     if len(outcomes) == 1:
-        other = "; slope and intercept are for the inputs as they are" if "slope" in first.measures else ""
-        click.echo(f"The parameters are for inputs scaled to mean 0 and standard deviation 1{other}.")
+        also = "; slope and intercept on inputs as they are" if "slope" in first.measures else ""
+        click.echo(f"Weights act on inputs scaled to mean 0 and deviation 1{also}.")
 
 
 def _numbers(values: Any) -> str:
@@ -476,4 +483,4 @@ def diff(old: Path, new: Path) -> None:
         raise click.UsageError(f"nothing can be compared: {old} and {new} have no claim in the same setting")
     difference = compare(before, after)
     click.echo("\n".join(difference.lines()))
-    sys.exit(difference.worse)
+    sys.exit(1 if difference.worse else 0)

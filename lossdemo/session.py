@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,8 @@ class Session:
         self.prover: Prover | None = None
         self.notes: list[str] = []
         self._wanted: dict[Path, set[str]] = {}  # ids by page
-        self._collected: set[str] = set()
         self._chosen: set[str] = set()
-        self._lost: set[str] = set()
+        self._is_short = False  # something that is wanted was not run
 
     def run(self, options: Sequence[str]) -> int:
         """Run pytest with these options; the code for the shell."""
@@ -70,22 +69,10 @@ class Session:
             self.error = self.error or output.getvalue()
         if self.error or status == pytest.ExitCode.USAGE_ERROR:
             return WRONG
-        return FAILED if status or self._lost else HELD
+        return FAILED if status or self._is_short else HELD
 
     def _note(self, interrupt: BaseException) -> None:
         self.interrupted = TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
-
-    def _watched(self) -> Generator[None, Any, Any]:
-        try:
-            return (yield)
-        except pytest.UsageError as error:
-            self.error = str(error)
-            raise
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_cmdline_parse(self) -> Generator[None, Any, Any]:
-        """Keep what is wrong with settings and options."""
-        return (yield from self._watched())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
@@ -93,7 +80,11 @@ class Session:
         for option, value in (("numprocesses", None), ("dist", "no"), ("tx", [])):
             if hasattr(config.option, option):
                 setattr(config.option, option, value)
-        return (yield from self._watched())
+        try:
+            return (yield)
+        except pytest.UsageError as error:
+            self.error = str(error)
+            raise
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Record the run, also where no file is wanted."""
@@ -131,11 +122,6 @@ class Session:
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Read no page on which nothing is wanted, and no file that is none."""
         return True if collection_path.is_file() and collection_path.resolve() not in self._wanted else None
-
-    def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Note what there is to choose from."""
-        if isinstance(item, ClaimItem):
-            self._collected.add(item.claim.id)
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave the claims that are wanted."""
@@ -179,24 +165,19 @@ class Session:
         self.prover = plugins.get_plugin("lossdemo-prover")
         self.verdicts = recorder.verdicts
         if self.verdicts:
-            stale = replacer.stale.items() if replacer else ()
+            refused = {refusal.chapter for refusal in self.verdicts.refused}
+            pages = [path for path in self._wanted if items.chapter(session.config, path) not in refused]
+            left_out = sorted(set().union(*(self._wanted[path] for path in pages)) - self._chosen)
+            self._is_short = bool(left_out) and not replacer
+            why = "calling none of what is replaced" if replacer else "left out by the settings of pytest here"
+            more = f", and {len(left_out) - 5} more" if len(left_out) > 5 else ""
             self.notes += items.untried(session.config)
-            self.notes += self._left_out(session.config, self.verdicts, bool(replacer))
-            self.notes += [f"stale in --known: {claim} {why}" for claim, why in stale]
-            self.notes += [recorder.unwritten] * bool(recorder.unwritten)
-
-    def _left_out(self, config: pytest.Config, verdicts: Verdicts, replacing: bool) -> Iterator[str]:
-        """What is wanted and has no record, though no refusal says so."""
-        refused = {refusal.chapter for refusal in verdicts.refused}
-        pages = [path for path in self._wanted if items.chapter(config, path) not in refused]
-        wanted = set().union(*(self._wanted[path] for path in pages))
-        uncollected, deselected = wanted - self._collected, wanted & self._collected - self._chosen
-        self._lost = uncollected if replacing else uncollected | deselected
-        why = "calling none of what is replaced" if replacing else "deselected by the project's settings"
-        for ids, reason in ((uncollected, "not collected by pytest"), (deselected, why)):
-            if ids:
-                more = f", and {len(ids) - 5} more" if len(ids) > 5 else ""
-                yield f"{count(len(ids), 'claim')} not run, {reason}: {', '.join(sorted(ids)[:5])}{more}"
+            if left_out:
+                self.notes.append(f"{count(len(left_out), 'claim')} not run, {why}: {', '.join(left_out[:5])}{more}")
+            self.notes += [
+                f"stale in --known: {claim} {why}" for claim, why in (replacer.stale if replacer else {}).items()
+            ]
+            self.notes += [recorder.unwritten] if recorder.unwritten else []
 
 
 def _ids(pages: dict[Path, Page]) -> dict[Path, set[str]]:

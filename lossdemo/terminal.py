@@ -31,11 +31,16 @@ def heading(text: str) -> None:
     click.secho(text, bold=not os.environ.get("NO_COLOR") or None)
 
 
-def table(*columns: str, **style: object) -> Table:
+def is_narrow(console: Console) -> bool:
+    """Whether tables have to do without blanks between their columns."""
+    return console.width < 60
+
+
+def table(console: Console, *columns: str) -> Table:
     """A table in which nothing is cut: what is too long for its column goes on in the next line."""
     from rich.table import Table
 
-    made = Table(**style)  # pyrefly: ignore
+    made = Table(padding=(0, 0 if is_narrow(console) else 1))
     for name in columns:
         made.add_column(name, overflow="fold")
     return made
@@ -98,9 +103,10 @@ def progress(what: str) -> Iterator[Callable[..., None]]:
     from rich.table import Column
 
     text = TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True), markup=False)
+    how = {"expand": True, "transient": True, "redirect_stdout": False, "redirect_stderr": False}
     columns = BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), text
     with os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace") as own:  # pytest captures 2 itself
         console = Console(file=own, color_system=None if os.environ.get("NO_COLOR") else "auto")
-        with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
+        with Progress(*columns, **how, console=console) as bar:
             task = bar.add_task(what, total=None)
             yield lambda **changes: bar.update(task, **changes)

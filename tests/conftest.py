@@ -1,6 +1,5 @@
 """Settings of the tests beside the book, and a small project that has claims."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -105,9 +104,8 @@ class Project:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project that has claims. A run in this process leaves `os._exit` wrapped, which is undone."""
-    monkeypatch.setattr(os, "_exit", os._exit)
+def project(pytester: pytest.Pytester) -> Project:
+    """A project that has claims."""
     return Project(pytester)
 
 

@@ -151,8 +151,6 @@ def test_claims_are_proved_by_the_repositorys_own_mutants(repository: Place) -> 
     output = repository.run("pytest", "--prove", "-p", "no:randomly")
     assert "4 passed, 1 deselected" in output
     assert "4 killed\n" in output
-    output = repository.run("pytest", "--prove", "-k", "not alpha")
-    assert "3 passed" in output
     chapter = repository.directory / "docs" / "claims" / "focal.md"
     text = chapter.read_text(encoding="utf-8")
     try:
@@ -168,9 +166,9 @@ def test_another_implementation_stands_in(repository: Place) -> None:
     replace = "--replace=focal.loss.focal_loss=fused"
     assert "4 passed" in repository.run("pytest", f"{replace}:focal")
     verdicts = repository.directory.parent / "v.json"
-    for _ in range(2):  # the second time the file is there
-        output = repository.run("pytest", f"{replace}:forgetful", f"--verdicts={verdicts}", status=1)
-        assert "1 failed, 3 passed" in output
+    verdicts.write_text("{}")  # a file that is there, and elsewhere
+    output = repository.run("pytest", f"{replace}:forgetful", f"--verdicts={verdicts}", status=1)
+    assert "1 failed, 3 passed" in output
     records = json.loads(verdicts.read_text())
     assert records["package"].startswith("focal")
     assert [record["outcome"] for record in records["records"]].count("failed") == 1
@@ -183,8 +181,8 @@ def test_another_implementation_stands_in(repository: Place) -> None:
 COMMANDS: dict[tuple[str, ...], str] = {
     ("list",): "With gamma 0 the focal loss is cross-entropy",
     ("show", "gamma-0"): "## With gamma 0 the focal loss is cross-entropy",
-    ("verify", "focal"): "4",
-    ("prove", "focal"): "4 mutants killed",
+    ("verify", "focal"): "docs/claims/focal.md",
+    ("prove", "focal"): "4 killed",
 }
 
 

@@ -38,7 +38,8 @@ CHAPTER = (
     + claim("Two less one is one", ">>> 2 * x - x\ntensor(1.)")
 )
 WRONG = CHAPTER.replace("2 * x - x\ntensor(1.)", "2 * x - x\ntensor(3.)")
-SETTINGS = "[tool.pytest.ini_options]\nclaims = 'spec'\naddopts = '-p no:hypothesispytest'\n"
+PLAIN = "[tool.pytest.ini_options]\naddopts = '-p no:hypothesispytest'\n"
+SETTINGS = f"{PLAIN}claims = 'spec'\n"
 
 
 class Project:
@@ -210,7 +211,7 @@ def test_a_release_of_the_package_under_test_is_what_is_installed(spec: Project)
 
 def test_a_project_without_claims_has_no_options_and_no_chapters(spec: Project) -> None:
     """Where `claims` is not set, no option is added and no Markdown is collected."""
-    spec.write("pyproject.toml", "[tool.pytest.ini_options]\n")
+    spec.write("pyproject.toml", PLAIN)
     assert spec.run(device="").ret == pytest.ExitCode.NO_TESTS_COLLECTED
     for option in ("--prove", "--verdicts=v.json", "--device=cpu", "--replace=a.b=c:d"):
         assert spec.run(option, device="").ret == pytest.ExitCode.USAGE_ERROR
@@ -222,7 +223,7 @@ def test_an_option_of_the_project_keeps_working(spec: Project, claims: bool) -> 
     spec.write("conftest.py", "def pytest_addoption(parser):\n    parser.addoption('--device', default='none')\n")
     spec.write("test_own.py", "def test_own(request):\n    assert request.config.getoption('--device') == 'mine:1'\n")
     if not claims:
-        spec.write("pyproject.toml", "[tool.pytest.ini_options]\n")
+        spec.write("pyproject.toml", PLAIN)
     here = 2 * (1 + torch.cuda.is_available())
     spec.run(device="--device=mine:1").assert_outcomes(passed=1 + claims * here)
 
@@ -264,10 +265,7 @@ def test_options_that_do_not_go_together_are_usage_errors(spec: Project) -> None
 def test_optimized_python_is_refused(spec: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """-O drops asserts, so that nothing could fail: one sentence says so."""
     monkeypatch.setattr(plugin, "sys", SimpleNamespace(flags=SimpleNamespace(optimize=1)))
-    try:
-        result = spec.run()
-    finally:
-        monkeypatch.undo()
+    result = spec.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*python -O drops every assert, so that nothing could fail: run without -O"])
 

@@ -118,7 +118,7 @@ class Matrix:
 
         how = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
         environment = Environment(autoescape=form == "html", **how)  # pyrefly: ignore
-        environment.filters["plain"] = lambda text: _IN_MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+        environment.filters["plain"] = lambda text: _IN_MARKDOWN.sub(r"\\\1", " ".join(str(text).split()))
         name = f"matrix.{'html' if form == 'html' else 'md'}.jinja"
         template = resources.files("lossdemo.verify").joinpath(name).read_text(encoding="utf-8")
         return environment.from_string(template).render(matrix=self)
@@ -157,7 +157,7 @@ class Matrix:
             if record.outcome not in ("passed", "not run"):
                 yield f"{number}: {record.outcome}, {record.basis}: {record.nodeid}\n    {record.reason}"
 
-    def summary(self) -> Iterator[Table]:
+    def summary(self, narrow: bool = False) -> Iterator[Table]:
         """For each setting a table for a terminal: its chapters, and their claims by outcome."""
         from rich.box import HORIZONTALS
         from rich.table import Table
@@ -166,10 +166,11 @@ class Matrix:
         every = {cell.outcome for row in self.rows for cell in row.cells if cell}
         shown = [outcome for outcome in OUTCOMES if outcome in {"passed", "failed", "not run", *every}]
         for number, head in enumerate(self.heads):
-            table = Table("chapter", title=Text(", ".join(head)), title_justify="left", box=HORIZONTALS, pad_edge=False)
-            table.columns[0].overflow = "fold"
+            how = {"box": HORIZONTALS, "pad_edge": False, "padding": (0, 0 if narrow else 1)}
+            table = Table(title=Text(", ".join(head)), title_justify="left", **how)  # pyrefly: ignore
+            table.add_column("chapter", overflow="fold")
             for name in ("claims", *shown):
-                table.add_column(name, justify="right", overflow="fold")
+                table.add_column(name, justify="right", min_width=max(map(len, name.split())))
             for chapter, rows in [*self.chapters.items(), ("all", self.rows)]:
                 tally = self.tallies(rows)[number]
                 figures = (chapter, tally.recorded, *(tally.counts[outcome] for outcome in shown))

@@ -16,7 +16,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator, Set
 from contextlib import contextmanager
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +29,6 @@ WATCHED = {
     "torch",
     "numpy",
     "lossdemo",
-    "builtins",
     "doctest",
     "decimal",
     "math",
@@ -37,11 +36,17 @@ WATCHED = {
     "re",
     "os",
     "sys",
+    "time",
+    "itertools",
+    "functools",
+    "operator",
+    "contextlib",
+    "statistics",
 }
 # Parts of torch and NumPy that no claim touches by itself; the first use of many of them fills in attributes.
 _INNER = ("torch._", "torch.ao", "torch.fx", "torch.jit", "torch.onnx", "torch.export", "torch.ops", "torch.testing")
 _INNER += ("torch.package", "torch.return_types", "torch.utils._", "torch.utils.benchmark", "torch.masked")
-_INNER += ("torch.distributed", "torch.multiprocessing", "torch.compiler", "torch.autograd.profiler", "numpy.")
+_INNER += ("torch.distributed", "torch.compiler", "torch.autograd.profiler", "numpy.")
 _INNER += ("torch.profiler", "torch.utils.data.datapipes", "torch.nn.qat", "torch.nn.intrinsic", "torch.nn.quantized")
 _COMPILED = ("__builtins_dict__", "__compiled_fn_", "__import_", "__resume_at_")  # torch.compile's, where it compiles
 _COUNTERS = (
@@ -180,6 +185,7 @@ STATES = (
     State("the environment", os.environ.copy, _set_environment),
     State("sys.path", sys.path.copy, lambda path: sys.path.__setitem__(slice(None), path)),
     State("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    State("the profile function", sys.getprofile, sys.setprofile),
     State("the trace function", sys.gettrace, sys.settrace),
     State("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
     State("the locale", lambda: locale.setlocale(locale.LC_ALL), lambda name: locale.setlocale(locale.LC_ALL, name)),
@@ -190,6 +196,10 @@ STATES = (
     ),
     State("signal handlers", lambda: [signal.getsignal(number) for number in _SIGNALS], _set_signals),
 )
+
+
+# Functions whose insides are compared too: those that the claims are about.
+FUNCTIONS = [value for value in vars(torch.nn.functional).values() if isinstance(value, FunctionType)]
 
 
 def _files() -> dict[str, str]:
@@ -244,11 +254,21 @@ class World:
         threads, files, callbacks = set(threading.enumerate()), _files(), atexit._ncallbacks()
         changed: list[str] = []
         before = [state.read() for state in STATES]
-        modules = len(sys.modules)
+        modules, names = sys.modules.copy(), vars(builtins).copy()
+        functions = [*map(_internals, FUNCTIONS)]
         try:
             yield changed
         finally:
             clear_last_value()
+            changed += _put_back_names(vars(builtins), names, "builtins")  # first, as all that follows uses them
+            if modules != sys.modules:
+                missing = {name: module for name, module in modules.items() if sys.modules.get(name) is not module}
+                changed += [f"sys.modules[{name!r}] changed" for name in missing]
+                sys.modules.update(missing)
+            for function, internals in zip(FUNCTIONS, functions):
+                if _internals(function) != internals:
+                    changed.append(f"{function.__module__}.{function.__name__} changed inside")
+                    function.__code__, function.__defaults__, function.__kwdefaults__ = internals
             for state, value in zip(STATES, before):
                 if state.read() != value:
                     changed.append(f"{state.name} changed")
@@ -256,7 +276,7 @@ class World:
             changed += self._changed_attributes()
             changed += [f"the thread {thread.name} running" for thread in set(threading.enumerate()) - threads]
             changed += _left_open(files)
-            if atexit._ncallbacks() > callbacks and len(sys.modules) == modules:
+            if atexit._ncallbacks() > callbacks and len(sys.modules) == len(modules):
                 changed.append("a function that is called when the process ends")
 
     def _take_in(self) -> None:
@@ -305,7 +325,7 @@ class World:
         for attribute in now.keys() | before.keys():
             full = f"{name}.{attribute}"
             passing = attribute in _COUNTERS or attribute.startswith(_COMPILED)
-            if passing or (attribute in now and _is_lazy(now[attribute])):
+            if passing or (attribute in now and _is_lazy(now[attribute], attribute not in before)):
                 before.pop(attribute, None)
                 before |= {attribute: now[attribute]} if attribute in now else {}
             elif attribute not in now:
@@ -326,9 +346,24 @@ def _same(now: Any, before: Any) -> bool:
         return False
 
 
-def _is_lazy(value: Any) -> bool:
+def _is_lazy(value: Any, new: bool) -> bool:
     """Whether an attribute came by importing a module below, or by making the first optimizer of a class."""
-    return isinstance(value, ModuleType) or getattr(value, "hooked", False) is True
+    return (new and isinstance(value, ModuleType)) or getattr(value, "hooked", False) is True
+
+
+def _put_back_names(now: dict[str, Any], before: dict[str, Any], owner: str) -> list[str]:
+    """What changed among the names of a module; by nothing that could be among them."""
+    changed = [f"{owner}.{name} changed" for name in before if now.get(name) is not before[name]]
+    added = [name for name in now if name not in before]
+    now.update(before)
+    for name in added:
+        del now[name]
+    return changed + [f"{owner}.{name} added" for name in added]
+
+
+def _internals(function: FunctionType) -> tuple[Any, Any, Any]:
+    """What a function is made of, and what may be changed without putting another in its place."""
+    return function.__code__, function.__defaults__, function.__kwdefaults__
 
 
 def _left_open(before: dict[str, str]) -> list[str]:
