@@ -83,6 +83,17 @@ class Module(nn.Module):
         return self.scale * nn.MSELoss(reduction=self.reduction)(a, b)
 
 
+
+
+def __getattr__(name):
+    import warnings
+
+    if name != "lazy":
+        raise AttributeError(name)
+    warnings.warn("made when it is asked for")
+    return right
+
+
 module = Module()
 adapted = lossdemo.adapt("torch.nn.functional.mse_loss", Module, scale=1)
 number = 3
@@ -130,7 +141,7 @@ def kinds(spec: pytest.Pytester, prompts: str, function: str, target: str = TARG
     return [(record["outcome"], record["kind"]) for record in records]
 
 
-@pytest.mark.parametrize("name", ["right", "Kernels.mse", "built_on_torch", "module", "adapted"])
+@pytest.mark.parametrize("name", ["right", "Kernels.mse", "built_on_torch", "module", "adapted", "lazy"])
 def test_an_implementation_that_is_right_passes(spec: pytest.Pytester, name: str) -> None:
     """The claims that call the target run with it, also if it calls torch's; all others are deselected and counted."""
     result = replace(spec, f"{TARGET}=kernels:{name}")

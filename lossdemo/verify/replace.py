@@ -172,16 +172,16 @@ def _parse(replacement: str, config: pytest.Config) -> tuple[str, str, Function]
         raise pytest.UsageError(f"--replace {replacement}: {error}") from None
     here = [str(config.invocation_params.dir), str(config.rootpath)]
     sys.path[:0] = [directory for directory in dict.fromkeys(here) if directory not in sys.path]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a module warns of while it is imported is not the claims' matter
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a module warns of while it is imported is not the claims' matter
+        try:
             function: Any = importlib.import_module(module)
-    except Exception as error:
-        raise pytest.UsageError(f"--replace {replacement}: importing {module} failed: {error!r}") from None
-    for part in name.split("."):
-        if not hasattr(function, part):
-            raise pytest.UsageError(f"--replace {replacement}: {module} has no {name}")
-        function = getattr(function, part)
+        except Exception as error:
+            raise pytest.UsageError(f"--replace {replacement}: importing {module} failed: {error!r}") from None
+        for part in name.split("."):
+            function = getattr(function, part, None)
+            if function is None:
+                raise pytest.UsageError(f"--replace {replacement}: {module} has no {name}")
     if not callable(function):
         raise pytest.UsageError(f"--replace {replacement}: {name} is a {type(function).__name__}, not a function")
     if isinstance(function, type) and not isinstance(original, type):

@@ -76,9 +76,7 @@ class StandIn:
             return inside(*args, **kwargs)
         self.within = self.within + 1 if in_backward else 0
         if self.within > _ENOUGH:
-            raise RecursionError(
-                f"called {_ENOUGH} times in one backward: does its backward call it in another thread?"
-            )
+            raise RecursionError(f"called {_ENOUGH} times in one backward: does its forward run in another thread?")
         self.calls += 1
         places, names = self._fitted(signatures, args, kwargs)
         result = error = None
