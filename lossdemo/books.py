@@ -33,12 +33,21 @@ class Place(NamedTuple):
     @property
     def arguments(self) -> list[str]:
         """What pytest needs to collect this book: of a project all its settings, for lossdemo's own book nobody's."""
-        arguments = ["-p", "lossdemo", "--assert=plain", str(self.directory)]
+        arguments = ["--assert=plain", str(self.directory)]
         if self.settings:
-            return ["-c", str(self.settings), *arguments]
-        plugins = ["--disable-plugin-autoload", "-p", "timeout", "-p", "no:cacheprovider", "--noconftest"]
-        settings = ["-o", f"claims={self.directory.name}", "-o", "mutants=lossdemo.mutants"]
-        return ["-c", os.devnull, "--rootdir", str(self.root), *plugins, *settings, *arguments]
+            return ["-c", str(self.settings), "-p", "lossdemo", *arguments]
+        plugins = ["-p", "lossdemo.verify.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider"]
+        settings = ["-o", f"claims={self.directory.name}", "-o", "mutants=lossdemo.mutants", "--noconftest"]
+        return [
+            "-c",
+            os.devnull,
+            "--rootdir",
+            str(self.root),
+            "--disable-plugin-autoload",
+            *plugins,
+            *settings,
+            *arguments,
+        ]
 
 
 class Entry(NamedTuple):

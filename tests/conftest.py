@@ -59,6 +59,16 @@ tensor(4.)
 Basis: observed · Needs: cuda
 """
 
+MUTANTS = """\
+from lossdemo.verify.mutant import mutant
+
+
+@mutant("torch.nn.functional.mse_loss")
+def mse_is_zero(original):
+    "Nothing left."
+    return lambda *args, **kwargs: original(*args, **kwargs) * 0
+"""
+
 
 class Project:
     """A directory whose settings name `spec` as its claims, with one chapter in it; it is the working directory."""
@@ -66,16 +76,16 @@ class Project:
     def __init__(self, pytester: pytest.Pytester) -> None:
         self.pytester = pytester
         self.path = pytester.path
-        self.text = CHAPTER
         pytester.makepyprojecttoml(
             """
             [tool.pytest.ini_options]
             claims = "spec"
-            mutants = ["lossdemo.mutants"]
+            mutants = ["wrong"]
             addopts = ["-p", "no:doctest", "-p", "no:hypothesispytest", "-p", "no:randomly"]
             pythonpath = ["."]
             """
         )
+        pytester.makepyfile(wrong=MUTANTS)
         self.chapter(CHAPTER)
 
     def chapter(self, text: str, name: str = "losses") -> Path:

@@ -69,6 +69,12 @@ def test_pages_use_only_what_github_renders(page: Page) -> None:
     assert not re.findall(r"^(?::::|\.\. )|\{#", prose, flags=re.MULTILINE)
 
 
+@pytest.mark.parametrize("page", BOOK.pages.values(), ids=lambda page: page.path.name)
+def test_links_stay_in_the_book(page: Page) -> None:
+    """The wheel and the site have the book without the clone around it."""
+    assert not [target for _, target in page.links if target.startswith("..")]
+
+
 def test_every_chapter_is_in_the_readme() -> None:
     """The book's README links to each page of it."""
     linked = {target for _, target in BOOK.pages[ROOT / "spec" / "README.md"].links}

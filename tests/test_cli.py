@@ -486,13 +486,6 @@ def test_verify_with_a_wrong_function_fails_and_says_where(
 
 def test_prove_shows_what_a_claim_kills(lossdemo: Lossdemo, project: Project) -> None:
     """By name for a few; a claim that proves nothing fails, and so does a book that lets a mutant live."""
-    (project.path / "wrong.py").write_text(
-        "from lossdemo.verify.mutant import mutant\n\n\n"
-        "@mutant('torch.nn.functional.mse_loss')\ndef mse_is_zero(original):\n    'Nothing left.'\n"
-        "    return lambda *args, **kwargs: original(*args, **kwargs) * 0\n"
-    )
-    settings = project.path / "pyproject.toml"
-    settings.write_text(settings.read_text().replace("lossdemo.mutants", "wrong"))
     done = lossdemo("prove", "squares", "--device", "cpu")
     assert done.exit_code == 0
     assert "mse-squares[cpu] kills 1 of 1\n    kills: mse_is_zero\n    does not notice: none\n" in done.output
@@ -565,7 +558,7 @@ def test_train_prints_parameters_before_gradient_and_after(lossdemo: Lossdemo) -
     """And the line that was learned, near y = 2x + 1, with what tells its numbers from the parameters."""
     output = lossdemo("train", "linear-regression").output
     assert all(head in output for head in ("parameter", "before", "first gradient", "after", "slope", "intercept"))
-    assert "inputs scaled to mean 0 and standard deviation 1; slope and intercept are for the inputs as they" in output
+    assert "inputs scaled to mean 0 and deviation 1; slope and intercept on inputs as they are" in output
     learned = json.loads(lossdemo("train", "linear-regression", "--json").output)[0]
     assert (learned["slope"], learned["intercept"]) == pytest.approx((2, 1), abs=0.05)
     assert learned["losses"][-1] < learned["losses"][0]

@@ -60,6 +60,16 @@ def test_real_classes_are_learned_and_held_out(run: str, data_set: str) -> None:
     assert measures["accuracy on held-out data"] > 0.9
 
 
+def test_a_run_keeps_no_more_than_its_losses_and_two_copies() -> None:
+    """However many steps it takes: the parameters before and after, and the gradients of the first step."""
+    outcome = perform("linear-regression", steps=3)
+    assert (len(outcome.history.loss), outcome.history.parameters, outcome.history.gradients) == (3, {}, {})
+    one = perform("linear-regression", steps=1)
+    for name, before in outcome.before.items():
+        assert torch.allclose(one.after[name], before - 0.1 * outcome.gradient[name])
+        assert not torch.equal(outcome.after[name], one.after[name])
+
+
 def test_a_seed_fixes_the_run_and_leaves_torchs_generator_alone() -> None:
     """The same seed gives the same losses, another seed others."""
     before = torch.get_rng_state()
@@ -77,7 +87,8 @@ def test_a_seed_fixes_the_run_and_leaves_torchs_generator_alone() -> None:
         ({"run": "binary", "optimizer": "lion"}, "optimizer 'lion' is not one of sgd, momentum, adam, adamw"),
         ({"run": "binary", "lr": -1.0}, "the learning rate is -1: give a number above 0 and below a million"),
         ({"run": "binary", "lr": float("nan")}, "the learning rate is nan: give a number above 0 and below a million"),
-        ({"run": "binary", "steps": 0}, "steps is 0: give 1 or more"),
+        ({"run": "binary", "steps": 0}, "steps is 0: give 1 to 1,000,000"),
+        ({"run": "binary", "steps": 10**20}, "steps is 100000000000000000000: give 1 to 1,000,000"),
     ],
 )
 def test_what_does_not_go_together_is_refused_with_what_does(wanted: dict, message: str) -> None:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from functools import wraps
 from pkgutil import resolve_name
 from typing import Any
-from unittest import mock
 
 Function = Callable[..., Any]
 
@@ -50,6 +49,8 @@ def homes(target: str) -> list[str]:
 @contextmanager
 def replaced(target: str, make: Callable[[Function], Function]) -> Generator[None]:
     """What `make` makes of the function at `target` stands in its place, and the function again afterwards."""
+    from unittest import mock  # it imports asyncio, which would double what `lossdemo list` costs
+
     owner, name = locate(target)
     with mock.patch.object(owner, name, make(getattr(owner, name))):
         yield

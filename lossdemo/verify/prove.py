@@ -42,9 +42,7 @@ def load(modules: list[str]) -> list[Mutant]:
             raise pytest.UsageError(f"mutants = {name!r}: importing it failed: {error!r}") from None
     named = [mutant for mutant in MUTANTS if any(f"{mutant.module}.".startswith(f"{name}.") for name in modules)]
     # A module that is imported once more in this process makes its mutants once more.
-    return list(
-        {(mutant.module, mutant.name, mutant.make.__code__.co_firstlineno): mutant for mutant in named}.values()
-    )
+    return list({(m.name, m.module, m.make.__code__.co_firstlineno): m for m in named}.values())
 
 
 def exists(target: str) -> bool:
