@@ -202,8 +202,6 @@ def verify(names: tuple[str, ...], **options: Any) -> None:
     \b
     Example: lossdemo verify outliers momentum-applies
     """
-    if options["replace"] and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as it is for python -m
     _run(names, options)
 
 
@@ -259,7 +257,8 @@ def _print_run(session: Session, verdicts: Verdicts) -> None:
             continue
         terminal.heading(record.nodeid)
         place = f"{_near(session.place.root / record.chapter)}:{record.at or record.line}"
-        click.echo(f"{record.outcome}, {record.basis}, {place}\n{record.message}\n")
+        kind = f", {record.kind}" if record.kind else ""
+        click.echo(f"{record.outcome}, {record.basis}{kind}, {place}\n{record.message}\n")
     for refusal in verdicts.refused:
         terminal.heading(f"{refusal.chapter} is refused")
         click.echo(f"{refusal.message}\n")
@@ -270,12 +269,6 @@ def _print_run(session: Session, verdicts: Verdicts) -> None:
             click.echo(f"{number} not run: {reason}")
     for note in session.notes:
         click.echo(note)
-    if session.prover:
-        for line, _ in session.prover.summary():
-            click.echo(line)
-
-
-# --- training ---
 
 
 @main.command()

@@ -16,7 +16,6 @@ from lossdemo.terminal import count
 from lossdemo.verify import items
 from lossdemo.verify.claims import Page
 from lossdemo.verify.plugin import Terminated
-from lossdemo.verify.prove import Prover
 from lossdemo.verify.recorder import Recorder
 from lossdemo.verify.verdicts import Verdicts
 
@@ -38,7 +37,6 @@ class Session:
         self.error = self.crash = self.running = ""
         self.interrupted = 0
         self.verdicts: Verdicts | None = None
-        self.prover: Prover | None = None
         self.notes: list[str] = []
         self._wanted: dict[Path, set[str]] = {}  # ids by page
         self._chosen: set[str] = set()
@@ -162,7 +160,7 @@ class Session:
         yield
         plugins: Any = session.config.pluginmanager
         recorder, replacer = plugins.get_plugin("lossdemo-recorder"), plugins.get_plugin("lossdemo-replacer")
-        self.prover = plugins.get_plugin("lossdemo-prover")
+        prover = plugins.get_plugin("lossdemo-prover")
         self.verdicts = recorder.verdicts
         if self.verdicts:
             refused = {refusal.chapter for refusal in self.verdicts.refused}
@@ -174,9 +172,8 @@ class Session:
             self.notes += items.untried(session.config)
             if left_out:
                 self.notes.append(f"{count(len(left_out), 'claim')} not run, {why}: {', '.join(left_out[:5])}{more}")
-            self.notes += [
-                f"stale in --known: {claim} {why}" for claim, why in (replacer.stale if replacer else {}).items()
-            ]
+            self.notes += replacer.summary() if replacer else ()
+            self.notes += (line for line, _ in prover.summary()) if prover else ()
             self.notes += [recorder.unwritten] if recorder.unwritten else []
 
 

@@ -473,7 +473,7 @@ def test_verify_with_a_wrong_function_fails_and_says_where(
     replaced = ["--replace", "torch.nn.functional.mse_loss=mine:halved", "--device", "cpu"]
     done = lossdemo("verify", "squares", "probe", *replaced)
     assert done.exit_code == 1
-    assert "spec/losses.md::mse-squares[cpu]\nfailed, mathematics, spec/losses.md:" in done.output
+    assert "spec/losses.md::mse-squares[cpu]\nfailed, mathematics, value, spec/losses.md:" in done.output
     assert "1 claim not run, calling none of what is replaced: a-claim\n" in done.output
     (project.path / "known").write_text("mse-squares the half is meant\nno-such-claim gone\n")
     done = lossdemo("verify", "squares", *replaced, "--known", "known")

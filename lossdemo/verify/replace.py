@@ -71,8 +71,10 @@ class Replacer:
     @contextmanager
     def _in_place(self, stand_ins: StandIns) -> Generator[None]:
         with ExitStack() as stack:
-            stack.callback(logging.disable, logging.root.manager.disable)
-            logging.disable(logging.INFO)  # of what compilers log
+            for handler in logging.root.handlers:  # pytest's, which take all that compilers write for debugging
+                if handler.level == logging.NOTSET:
+                    handler.setLevel(logging.WARNING)
+                    stack.callback(handler.setLevel, logging.NOTSET)
             if dynamo := sys.modules.get("torch._dynamo"):  # it compiles a function 8 times, and then runs it as it is
                 stack.callback(dynamo.reset)  # while what it keeps in modules is there
                 stack.enter_context(dynamo.config.patch(recompile_limit=MANY, accumulated_recompile_limit=MANY))
@@ -134,20 +136,23 @@ class Replacer:
         column = "passed" if report.passed else "known failure" if known else verdict.kind or "otherwise"
         self.table[_basis(report), column] += 1
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None]:
-        """What was in place of what, a table by basis and kind, and then what failed, mathematics first."""
-        write = terminalreporter.write_line
-        terminalreporter.section("replaced")
+    def summary(self) -> Generator[str]:
+        """What was in place of what, a table by basis and kind, and what is stale among the known failures."""
         for target, name in self.names.items():
-            write(f"{target} by {name}")
+            yield f"{target} by {name}"
         found = {column for _, column in self.table} - {"passed"}
         columns = ["passed", *sorted(found, key=lambda column: (column.startswith("no "), column))]
         for basis in ("basis", *BASES) if self.table else ():
             cells = (column if basis == "basis" else str(self.table[basis, column] or "·") for column in columns)
-            write("".join([basis.ljust(12), *(f"  {cell:>{len(column)}}" for cell, column in zip(cells, columns))]))
-        for claim, why in self.stale.items():
-            write(f"stale in --known: {claim} {why}", yellow=True)
+            yield "".join([basis.ljust(12), *(f"  {cell:>{len(column)}}" for cell, column in zip(cells, columns))])
+        yield from (f"stale in --known: {claim} {why}" for claim, why in self.stale.items())
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+        """Show it, and then what failed, mathematics first."""
+        terminalreporter.section("replaced")
+        for line in self.summary():
+            terminalreporter.write_line(line, yellow=line.startswith("stale"))
         failed = terminalreporter.stats.get("failed", [])
         failed.sort(key=lambda report: BASES.index(_basis(report)))  # workers end in any order
         yield
