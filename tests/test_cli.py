@@ -533,8 +533,11 @@ def test_wrong_uses_of_verify(lossdemo: Lossdemo, project: Project, words: list[
     ("settings", "message"),
     [
         ("[pytest]\nclaims = nowhere\n", "there is no directory"),
-        ("[pytest]\nclaims = spec\naddopts = --no-such-option\n", "--no-such-option"),
-        ("[pytest]\nclaims = spec\nmutants = no.such.module\n", "mutants = 'no.such.module': importing it failed"),
+        ("[pytest]\nclaims = spec\naddopts = -p no:hypothesispytest --no-such-option\n", "--no-such-option"),
+        (
+            "[pytest]\nclaims = spec\nmutants = no.such.module\naddopts = -p no:hypothesispytest\n",
+            "mutants = 'no.such.module': importing it failed",
+        ),
     ],
 )
 def test_settings_that_are_wrong_are_a_wrong_use(

@@ -336,6 +336,7 @@ def test_results_are_kept_until_something_changes(project: Project, tried: list,
     assert not tried
     kept.fingerprint.cache_clear()  # once a run, and this is one process
     kept._surroundings.cache_clear()
+    kept._functions.cache_clear()
     options = change(project)
     project.pytester.syspathinsert()
     inspect.linecache.clearcache()

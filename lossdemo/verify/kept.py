@@ -13,6 +13,7 @@ import inspect
 import platform
 import sys
 import sysconfig
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -39,7 +40,8 @@ def claim_key(claim: Claim, setting: Setting) -> str:
 
 def mutant_key(mutant: Mutant) -> str:
     """The key of a mutant: its own source, and its module's without the other mutants."""
-    return _digest(mutant.name, mutant.target, repr(mutant.since), _source(mutant), _surroundings(mutant.module))
+    directory = Path(inspect.getfile(sys.modules[mutant.module])).parent
+    return _digest(mutant.name, mutant.target, repr(mutant.since), _source(mutant), _surroundings(directory))
 
 
 @cache
@@ -58,11 +60,16 @@ def fingerprint(package: str) -> str:
     if origin is None:
         return package
     if {"site-packages", "dist-packages"} & {*origin.parts}:
-        names = importlib.metadata.packages_distributions().get(package, [])
+        names = _distributions().get(package, [])
         return ", ".join([package, *(importlib.metadata.version(name) for name in names)])
     if origin.is_relative_to(sysconfig.get_path("stdlib")):
         return package
     return _of_files(origin.parent) if origin.name == "__init__.py" else _digest(origin.read_text(encoding="utf-8"))
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
 
 
 def _imported(source: str) -> set[str]:
@@ -87,15 +94,24 @@ def _of_files(directory: Path) -> str:
 
 def _source(mutant: Mutant) -> str:
     """The code of the function that makes the mutant, with the plain values that it closes over."""
-    closed = inspect.getclosurevars(mutant.make).nonlocals
-    values = [f"{name} = {getattr(value, '__qualname__', value)}" for name, value in sorted(closed.items())]
-    return "\n".join([inspect.getsource(mutant.make), *values])
+    cells = [cell.cell_contents for cell in mutant.make.__closure__ or ()]
+    names = mutant.make.__code__.co_freevars
+    values = [f"{name} = {getattr(value, '__qualname__', value)}" for name, value in zip(names, cells)]
+    return "\n".join([_functions(mutant.module).get(mutant.make.__qualname__.partition(".")[0], ""), *values])
 
 
 @cache
-def _surroundings(module: str) -> str:
-    """What mutants share: the source of the module and of those beside it, without the mutants."""
-    directory = Path(inspect.getfile(sys.modules[module])).parent
+def _functions(module: str) -> dict[str, str]:
+    """The source of each function of a module, with its decorators: read once, as a module has hundreds."""
+    source = inspect.getsource(sys.modules[module])
+    lines, functions = source.splitlines(), [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
+    first = {node.name: min(n.lineno for n in (node, *node.decorator_list)) for node in functions}
+    return {node.name: "\n".join(lines[first[node.name] - 1 : node.end_lineno]) for node in functions}
+
+
+@cache
+def _surroundings(directory: Path) -> str:
+    """What mutants share: the source of their module and of those beside it, without the mutants."""
     return "\n".join(_without_mutants(path.read_text(encoding="utf-8")) for path in sorted(directory.glob("*.py")))
 
 

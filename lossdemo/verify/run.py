@@ -114,7 +114,7 @@ def _run(claim: Claim) -> Failure | None:
     try:
         _Runner(OutputChecker(), verbose=False).run(test)
     except doctest.DocTestFailure as failure:
-        example, got = failure.example, failure.got
+        example, got = failure.example, _without_frames(failure.got)
         reason = mismatch(example.want, got) or got.strip().rpartition("\n")[2]
         return Failure(example.lineno + 1, _comparison(example, got), reason, None, example, got)
     except doctest.UnexpectedException as failure:
@@ -152,6 +152,15 @@ def _no_exit() -> Generator[None]:
         yield
     finally:
         os._exit = leave
+
+
+def _without_frames(got: str) -> str:
+    """What was printed; of a traceback the exception alone, as a claim writes it."""
+    first, *rest = got.split("\n")
+    if not first.startswith("Traceback (most recent call last):"):
+        return got
+    frames = next((n for n, line in enumerate(rest) if line[:1].strip()), 0)
+    return "\n".join([first, "  ...", *rest[frames:]])
 
 
 def _comparison(example: doctest.Example, got: str) -> str:
