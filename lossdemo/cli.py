@@ -9,8 +9,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -21,7 +22,7 @@ from lossdemo.verify.options import PROVE, RECORD, REPLACE, SETTINGS, Option
 if TYPE_CHECKING:
     from lossdemo.runs import Outcome
     from lossdemo.session import Session
-    from lossdemo.verify.claims import Book
+    from lossdemo.verify.claims import Book, Problem
     from lossdemo.verify.verdicts import Record, Verdicts
 
 BASES = ("mathematics", "documented", "observed")
@@ -61,7 +62,10 @@ def _near(path: Path) -> Path:
 
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Chapters and ids for the shell."""
-    entries = books.read_entries(_place().directory)
+    try:
+        entries = books.read_entries(_place().directory)
+    except click.UsageError:
+        return []
     names = dict.fromkeys(name for entry in entries for name in (entry.chapter.removesuffix(".md"), entry.id))
     return [name for name in names if name.startswith(incomplete)]
 
@@ -94,14 +98,12 @@ def list_claims(words: tuple[str, ...], basis: str | None, chapter: str | None, 
     if as_json:
         fields = [field for field in books.Entry._fields if field != "text"]
         click.echo(json.dumps([{field: getattr(entry, field) for field in fields} for entry in found], indent=1))
-    for name in [] if as_json else chapters:
-        there = [entry for entry in found if entry.chapter == name]
-        if there:
+    else:
+        for name, there in groupby(found, key=lambda entry: entry.chapter):
             terminal.heading(name)
-        for entry in there:
-            click.echo(f"  {entry.title}\n    {entry.id}")
-    if not as_json:
-        click.echo(f"{len(found)} of {terminal.count(len(entries), 'claim')}" if found else "no claim has all of that")
+            click.echo("\n".join(f"  {entry.title}\n    {entry.id}" for entry in there))
+        counted = f"{len(found)} of {terminal.count(len(entries), 'claim')}"
+        click.echo(counted if found else "no claim has all of that")
     sys.exit(0 if found else 1)
 
 
@@ -117,25 +119,21 @@ def show(ids: tuple[str, ...], file: Path | None) -> None:
     book = _book()
     claims = {claim.id: claim for claim in book}
     found = [claims[_find(name, book)] for name in ids]
-    records = _read(file).records if file else ()
-    console, refused = terminal.console(), set()
-    for claim in found:
+    verdicts = _read(file) if file else None
+    console = terminal.console()
+    for number, claim in enumerate(found):
+        if number:
+            click.echo()
         if console.is_terminal:
             terminal.render(console, terminal.legible(claim.text))
         else:
             click.echo(terminal.legible(claim.text).strip())
         click.echo(f"\n{_near(claim.path)}:{claim.line}\nRun it: lossdemo verify {claim.id}")
-        of_this = [record for record in records if record.claim == claim.id]
-        for record in of_this:
-            click.echo(f"{record.setting}: {record.outcome}{_killing(record)}")
-        if file and not of_this:
-            click.echo(f"{file} has no verdict on it")
-        click.echo() if claim is not found[-1] else None
-        refused.add(claim.path)
-    problems = [problem for path in refused for problem in book.checked[path].problems]
-    for problem in problems:
-        click.echo(f"{_near(problem.path)}:{problem.line}: {problem.message}", err=True)
-    sys.exit(1 if problems else 0)
+        if verdicts:
+            records = [record for record in verdicts.records if record.claim == claim.id]
+            lines = [f"{record.setting}: {record.outcome}{_killing(record)}" for record in records]
+            click.echo("\n".join(lines) or f"{file} has no verdict on it")
+    _end_with([problem for path in {claim.path for claim in found} for problem in book.checked[path].problems])
 
 
 def _find(name: str, book: Book) -> str:
@@ -163,12 +161,15 @@ def check() -> None:
     """
     book = _book()
     problems = [problem for page in book.checked.values() for problem in page.problems]
-    for problem in sorted(problems):
-        click.echo(f"{_near(problem.path)}:{problem.line}: {problem.message}")
     if not problems:
-        click.echo(
-            f"{terminal.count(len(book.ids), 'claim')} in {terminal.count(len(book.pages), 'page')}: nothing is refused"
-        )
+        claims, pages = terminal.count(len(book.ids), "claim"), terminal.count(len(book.pages), "page")
+        click.echo(f"{claims} in {pages}: nothing is refused")
+    _end_with(problems)
+
+
+def _end_with(problems: list[Problem]) -> NoReturn:
+    for problem in sorted(problems):
+        click.echo(f"{_near(problem.path)}:{problem.line}: {problem.message}", err=True)
     sys.exit(1 if problems else 0)
 
 

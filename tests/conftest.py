@@ -81,7 +81,7 @@ class Project:
             [tool.pytest.ini_options]
             claims = "spec"
             mutants = ["wrong"]
-            addopts = ["-p", "no:doctest", "-p", "no:hypothesispytest", "-p", "no:randomly"]
+            addopts = ["-p", "no:doctest", "-p", "no:randomly"]
             pythonpath = ["."]
             """
         )
@@ -114,8 +114,9 @@ class Project:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> Project:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project that has claims."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")  # it counts its sessions, of this process too
     return Project(pytester)
 
 

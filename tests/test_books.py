@@ -51,7 +51,7 @@ def test_a_projects_book_is_where_its_settings_for_pytest_say(
     (project / "docs" / "deep").mkdir()
     for start in (project, project / "docs" / "deep"):
         assert locate(start) == (project, project / "docs", project / name)
-    config = pytester.parseconfig(str(project))
+    config = pytester.parseconfig("-p", "no:hypothesispytest", str(project))
     assert (config.rootpath, config.inipath) == (project, project / name)
 
 

@@ -84,6 +84,13 @@ def test_ids_and_chapters_are_completed(lossdemo: Lossdemo) -> None:
     assert done.output == "plain,equal-losses-can-pull-with-different-strength\n"
 
 
+def test_nothing_is_completed_where_settings_are_broken(project: Project) -> None:
+    """And no traceback is in the shell's line."""
+    (project.path / "pyproject.toml").write_text("[")
+    words = {"COMP_WORDS": "lossdemo verify m", "COMP_CWORD": "2", "_LOSSDEMO_COMPLETE": "bash_complete"}
+    assert CliRunner().invoke(cli.main, env=words, prog_name="lossdemo").output.strip() == ""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [["list", "huber"], ["show", "equal-losses"], ["check"], ["train", "--help"]])
 def test_finding_and_reading_import_no_torch(words: list[str]) -> None:
@@ -317,7 +324,7 @@ def test_a_refused_page_does_not_hide_the_others(lossdemo: Lossdemo, project: Pr
     assert problem in done.stderr
     done = lossdemo("check")
     assert done.exit_code == 1
-    assert [line.partition(": ")[0] for line in done.output.splitlines()] == ["spec/bad.md:3"] * 2
+    assert [line.partition(": ")[0] for line in done.stderr.splitlines()] == ["spec/bad.md:3"] * 2
 
 
 @pytest.mark.parametrize(
@@ -330,7 +337,7 @@ def test_a_mistake_in_a_page_is_no_traceback(lossdemo: Lossdemo, project: Projec
     for words, code in ((["list"], 0), (["show", "squares"], 0), (["check"], 1), (["verify", "squares"], 0)):
         done = lossdemo(*words)
         assert (done.exit_code, done.exception is None or isinstance(done.exception, SystemExit)) == (code, True)
-    assert re.match(rf"spec/{page}:\d: .*(leads nowhere|save it as UTF-8)", lossdemo("check").output)
+    assert re.match(rf"spec/{page}:\d: .*(leads nowhere|save it as UTF-8)", lossdemo("check").stderr)
 
 
 # --- verify and prove ---
