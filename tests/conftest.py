@@ -1,7 +1,9 @@
 """Settings of the tests beside the book, and a small project that has claims."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import _hypothesis_globals
 import pytest
 from hypothesis import settings
 
@@ -117,6 +119,13 @@ class Project:
 def project(pytester: pytest.Pytester) -> Project:
     """A project that has claims."""
     return Project(pytester)
+
+
+@pytest.fixture(autouse=True)
+def hypothesis_is_ready() -> Iterator[None]:
+    """A run of pytest in a test that ends before its session leaves hypothesis's plugin in its initialization."""
+    yield
+    _hypothesis_globals.in_initialization = 0
 
 
 @pytest.fixture
