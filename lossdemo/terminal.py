@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_CODE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
+_CODE = re.compile(r"(^(?:```.*?^```|~~~.*?^~~~)$)", re.DOTALL | re.MULTILINE)
+_FOLD = re.compile(r"^<details>(?:<summary>(.*?)</summary>)?|^</details>\n?", re.MULTILINE)
 
 
 def console() -> Console:
@@ -57,7 +58,7 @@ def render(console: Console, markdown: str) -> None:
     from rich.text import Text
 
     for part in _CODE.split(markdown):
-        if part.startswith("```"):
+        if part.startswith(("```", "~~~")):
             code = "\n".join(f"  {line}" for line in part.splitlines()[1:-1])
             console.print(Text(f"{code}\n", style="cyan"), soft_wrap=True)
         elif part.strip():
@@ -65,12 +66,13 @@ def render(console: Console, markdown: str) -> None:
 
 
 def legible(markdown: str) -> str:
-    """Markdown with its mathematics as Unicode text, and its links within the book as their text."""
+    """Markdown with its mathematics as Unicode text, links within the book as their text, and folds unfolded."""
     parts = _CODE.split(markdown)
     for i, part in enumerate(parts):
         if part.startswith("```math"):
             parts[i] = re.sub(r"```math\n(.*?)\n```", lambda match: f"    {_plain(match)}", part, flags=re.DOTALL)
-        elif not part.startswith("```"):
+        elif not part.startswith(("```", "~~~")):
+            part = _FOLD.sub(lambda match: f"### {match[1]}" if match[1] else "", part)
             part = re.sub(r"\$([^$]+)\$", lambda match: f"`{_plain(match)}`", part)
             parts[i] = re.sub(r"\[([^]]+)\]\((?!https)[^)]+\)", r"\1", part)
     return "".join(parts)
