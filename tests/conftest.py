@@ -1,7 +1,9 @@
 """Settings of the tests beside the book, and a small project that has claims."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import _hypothesis_globals
 import pytest
 from hypothesis import settings
 
@@ -118,6 +120,13 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     """A project that has claims."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")  # it counts its sessions, of this process too
     return Project(pytester)
+
+
+@pytest.fixture(autouse=True)
+def hypothesis_is_ready() -> Iterator[None]:
+    """A run of pytest in a test that ends before its session leaves hypothesis's plugin in its initialization."""
+    yield
+    _hypothesis_globals.in_initialization = 0
 
 
 @pytest.fixture

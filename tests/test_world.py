@@ -59,7 +59,7 @@ CHANGES = {
     "torch.backends.cudnn.benchmark = True": "torch.backends.cudnn.benchmark changed",
     "torch.use_deterministic_algorithms(True)": "deterministic algorithms changed",
     "torch.autograd.graph.saved_tensors_hooks(id, id).__enter__()": "hooks on saved tensors changed",
-    "torch.distributions.Distribution.set_default_validate_args(False)": "torch.distributions.*.Distribution.* changed",
+    "D = torch.distributions.Normal; D.set_default_validate_args(not D._validate_args)": "*._validate_args changed",
     "torch.__future__.set_swap_module_params_on_conversion(True)": "torch.__future__.* changed",
     "F.mse_loss = lambda *a: 7": "torch.nn.functional.mse_loss changed",
     "del F.mse_loss": "torch.nn.functional.mse_loss deleted",
