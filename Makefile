@@ -1,5 +1,5 @@
 # Each recipe can be typed by hand. PYTHON names the interpreter that makes the environment, TORCH a release of torch other
-# than the one in constraints.txt: it gets an environment of its own, .venv-2.15.0.
+# than the one in constraints.txt: it gets an environment of its own, .venv-2.15.0, with the setuptools that it wants.
 PYTHON ?= python3
 VENV := .venv$(addprefix -,$(TORCH))
 BIN := $(VENV)/bin
@@ -38,6 +38,6 @@ dist: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	sed '$(if $(TORCH),s/^torch==.*/torch==$(TORCH)/)' constraints.txt > $(VENV)/constraints.txt
+	sed '$(if $(TORCH),s/^torch==.*/torch==$(TORCH)/;/^setuptools==/d)' constraints.txt > $(VENV)/constraints.txt
 	$(BIN)/pip install --constraint $(VENV)/constraints.txt --editable '.[test]'
 	touch $@
