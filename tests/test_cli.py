@@ -81,7 +81,7 @@ def test_ids_and_chapters_are_completed(lossdemo: Lossdemo) -> None:
     """The shell is offered what begins with the word."""
     words = {"COMP_WORDS": "lossdemo verify equal-l", "COMP_CWORD": "2", "_LOSSDEMO_COMPLETE": "bash_complete"}
     done = CliRunner().invoke(cli.main, env=words, prog_name="lossdemo")
-    assert done.output == "plain,equal-losses-can-pull-with-different-strength\n"
+    assert done.output == "plain,equal-losses-can-have-different-gradients\n"
 
 
 def test_nothing_is_completed_where_settings_are_broken(project: Project) -> None:
@@ -280,9 +280,9 @@ def test_list_by_basis_and_chapter(lossdemo: Lossdemo) -> None:
 def test_show_shows_several_and_says_where_they_are(lossdemo: Lossdemo) -> None:
     """Each with its place and how to run it."""
     output = lossdemo("show", "equal-losses", "counts-squared").output
-    line = CLAIMS["equal-losses-can-pull-with-different-strength"].line
-    assert output.startswith("## Equal losses can pull with different strength\n")
-    assert f"spec/loss.md:{line}\nRun it: lossdemo verify equal-losses-can-pull-with-different-strength\n" in output
+    line = CLAIMS["equal-losses-can-have-different-gradients"].line
+    assert output.startswith("## Equal losses can have different gradients\n")
+    assert f"spec/loss.md:{line}\nRun it: lossdemo verify equal-losses-can-have-different-gradients\n" in output
     assert "\n## An outlier's error counts squared in MSE, and once in MAE\n" in output
 
 

@@ -64,7 +64,7 @@ def _option(config: pytest.Config, name: str, default: Any) -> Any:
 
 
 def nodeid(config: pytest.Config, claim: Claim, setting: Setting) -> str:
-    """What pytest calls a claim in a setting: `spec/loss.md::equal-losses-can-pull-with-different-strength[cpu]`."""
+    """What pytest calls a claim in a setting: `spec/loss.md::equal-losses-can-have-different-gradients[cpu]`."""
     return f"{chapter(config, claim.path)}::{claim.id}[{setting}]"
 
 
