@@ -132,7 +132,7 @@ def test_ignores_what_is_no_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("title", "anchor"),
     [
-        ("MAE resists outliers better than MSE", "mae-resists-outliers-better-than-mse"),
+        ("MAE resists outliers in the targets better than MSE", "mae-resists-outliers-in-the-targets-better-than-mse"),
         ("zero_grad may stand first", "zero_grad-may-stand-first"),
         ("backward adds to .grad", "backward-adds-to-grad"),
         ("lr < 2/L, or not?", "lr--2l-or-not"),

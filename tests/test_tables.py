@@ -169,16 +169,16 @@ def test_the_tables_have_every_loss_of_torch_once() -> None:
 
 @pytest.mark.parametrize("key", ROWS)
 def test_rows_are_complete(key: str) -> None:
-    """Each row has a formula, a gradient, a minimiser, a target, a range and something to watch, which is a claim."""
+    """Each row has a formula, a gradient, a minimizer, a target, a range and something to watch, which is a claim."""
     row = ROWS[key]
     assert key in dict(CASES)
-    assert list(row.cells) == ["loss", "value", "gradient", "minimiser", "target", "range", "watch"]
+    assert list(row.cells) == ["loss", "value", "gradient", "minimizer", "target", "range", "watch"]
     assert all(code(row.cells[column]) for column in ("value", "gradient"))
     for cell in row.cells.values():
         links = [target for _, target in re.findall(r"\[([^]]+)\]\(([^)]+)\)", cell) if "https:" not in target]
         assert all(target.partition("#")[2] in CLAIMS for target in links)
         assert cell != row.cells["watch"] or links
-    assert code(row.cells["minimiser"]) or "](" in row.cells["minimiser"]
+    assert code(row.cells["minimizer"]) or "](" in row.cells["minimizer"]
 
 
 def assert_formulas_hold(row: Row, case: losses.Case) -> None:
@@ -266,11 +266,11 @@ def test_formulas_choose_torchs_slope_at_a_kink(key: str) -> None:
             np.testing.assert_allclose(oracle[name], operands[name].grad, rtol=1e-9)
 
 
-MINIMISERS = [(key, name) for key, name in CASES if code(ROWS[key].cells["minimiser"])]
+MINIMISERS = [(key, name) for key, name in CASES if code(ROWS[key].cells["minimizer"])]
 
 
 @pytest.mark.parametrize(("key", "name"), MINIMISERS)
-def test_minimisers_are_best(key: str, name: str) -> None:
+def test_minimizers_are_best(key: str, name: str) -> None:
     """No other constant input has a smaller mean loss over the targets than the one that the table gives."""
     case, row = losses.CASES[name], ROWS[key]
     y = case.operands["target"]
@@ -288,7 +288,7 @@ def test_minimisers_are_best(key: str, name: str) -> None:
         return closed_form.LOSSES[case.loss](constants[0], y, *constants[1:], **arguments).value
 
     values = sample(case, 0) | {"y": y, "N": len(y), "var": np.var}
-    expression = code(row.cells["minimiser"])
+    expression = code(row.cells["minimizer"])
     if "==" in expression:
         found = optimize.minimize_scalar(mean_loss, bounds=(y.min(), y.max()), options={"xatol": 1e-12}).x
         left, right = expression.split(" == ")

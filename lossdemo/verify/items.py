@@ -107,7 +107,7 @@ class Chapters(Sybil):
             yield Region(claim.start, claim.end, parsed=claim, evaluator=lambda example: None)
 
     def identify(self, example: Example) -> str:
-        """The claim's id and setting: `mae-resists-outliers-better-than-mse[cpu]`."""
+        """The claim's id and setting: `mae-resists-outliers-in-the-targets-better-than-mse[cpu]`."""
         return f"{example.parsed.id}[{self.setting}]"
 
 
