@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -85,6 +86,9 @@ class _Runner(doctest.DebugRunner):
             self.report_failure(out, test, example, got)
 
 
+_compile = cache(compile)
+
+
 def run(claim: Claim, setting: Setting) -> Failure | None:
     """Run a claim behind its chapter's preamble, in a namespace of its own; None where it holds."""
     with torch_as(setting):
@@ -111,6 +115,7 @@ def run_compared(
 def _run(claim: Claim) -> Failure | None:
     namespace: dict[str, Any] = {"__name__": claim.id}
     test = doctest.DocTest([*claim.preamble, *claim.examples], namespace, claim.id, str(claim.path), 0, None)
+    vars(doctest)["compile"] = _compile  # doctest compiles each statement anew in each run, and a proof has thousands
     try:
         _Runner(OutputChecker(), verbose=False).run(test)
     except doctest.DocTestFailure as failure:
@@ -122,6 +127,7 @@ def _run(claim: Claim) -> Failure | None:
         reason = traceback.format_exception_only(error)[0].strip().partition("\n")[0]
         return Failure(example.lineno + 1, _exception(example, error), reason, error, example)
     finally:
+        vars(doctest).pop("compile", None)
         test.globs.clear()  # here, so that what a claim forgets to close is seen while it is its own
     return None
 
