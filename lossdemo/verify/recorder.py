@@ -93,7 +93,7 @@ class Recorder:
             torch=str(torch.__version__),
             package=_under_test(config),
             python=platform.python_version(),
-            platform=f"{platform.system()} {platform.release()}",
+            platform=f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
             processor=f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
             cuda=torch.cuda.get_device_name() if cuda else None,
             prove=config.pluginmanager.has_plugin("lossdemo-prover"),
