@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from lossdemo import cli
 from lossdemo.verify import prove
 from lossdemo.verify.claims import Book, Claim, Page, read_page
+from lossdemo.verify.verdicts import Verdicts
 
 ROOT = Path(__file__).parent.parent
 BOOK = Book(ROOT / "spec")
@@ -195,3 +196,12 @@ def assert_nearly(shown: list[str], printed: list[str]) -> None:
             assert float(other) == pytest.approx(float(one), rel=0.02)
         except ValueError:
             assert one == other
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "docs" / "verdicts").glob("*.json")), ids=lambda file: file.stem)
+def test_the_verdicts_of_a_release_have_no_failure(file: Path) -> None:
+    """Each file is of a release that the book names, and nothing in it failed; texts may have changed since."""
+    verdicts = Verdicts.read(file)
+    assert verdicts.torch.partition("+")[0] == file.stem.removeprefix("torch-")
+    assert verdicts.torch.startswith(tuple(f"{major}.{minor}." for _, (major, minor) in BOOK.releases))
+    assert {record.outcome for record in verdicts.records} <= {"passed", "not run"}
