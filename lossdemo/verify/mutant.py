@@ -138,6 +138,3 @@ def swap(reductions: dict[str, str]) -> Callable[[str], str]:
 def steeper(loss: Tensor, factor: float) -> Tensor:
     """The same value with `factor` times the gradient."""
     return loss.detach() + factor * (loss - loss.detach()) if loss.requires_grad else loss
-
-
-MEAN_IS_SUM, NONE_IS_MEAN, SUM_IS_MEAN = swap({"mean": "sum"}), swap({"none": "mean"}), swap({"sum": "mean"})
