@@ -165,6 +165,7 @@ def test_the_readmes_commands_print_what_it_shows(tmp_path: Path, monkeypatch: p
     code = re.findall(r"^```python\n(import torch.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     (tmp_path / "mine.py").write_text(code[0])
     (tmp_path / "docs").symlink_to(ROOT / "docs")
+    monkeypatch.delenv("COLUMNS", raising=False)  # workers have it, and it is how wide the tables are
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path.copy())
     recordings = [recording.partition("\n")[::2] for recording in RECORDINGS]
