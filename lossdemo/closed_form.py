@@ -1,4 +1,4 @@
-"""The losses by their formulas, in NumPy float64: value, gradients and minimisers without autograd.
+"""The losses by their formulas, in NumPy float64: value, gradients and minimizers without autograd.
 
 This is the oracle that the book and the tests hold torch against, so nothing here is taken from torch's code. The
 losses have the names and the arguments of `torch.nn.functional`, and take whatever NumPy makes an array of. Each
@@ -563,7 +563,7 @@ LOSSES: dict[str, Callable[..., Result]] = {
 }
 
 
-# --- minimisers ---
+# --- minimizers ---
 
 
 def _clipped_mean(targets: Array, delta: float) -> Array:
@@ -590,7 +590,7 @@ def _log_shares(targets: ArrayLike, weight: ArrayLike = 1.0, label_smoothing: fl
 # By the loss's name: (targets, **arguments) to the constant input that makes the mean loss over the targets smallest.
 # Where it is not unique it is one of them: the median, and logits that are log-probabilities. The Gaussian's is mean
 # and variance. Losses that are not here have no such constant, or one that depends on more than their targets.
-MINIMISERS: dict[str, Callable[..., Array]] = {
+MINIMIZERS: dict[str, Callable[..., Array]] = {
     "mse_loss": lambda targets: np.mean(targets),
     "l1_loss": lambda targets: np.median(targets),
     "huber_loss": lambda targets, delta=1.0: _clipped_mean(_float(targets), delta),
@@ -608,14 +608,14 @@ MINIMISERS: dict[str, Callable[..., Array]] = {
 
 
 def least_squares(x: ArrayLike, y: ArrayLike) -> Array:
-    """The minimiser of MSE over the lines: slopes, then the intercept, for x (N, features) and y (N, 1)."""
+    """The minimizer of MSE over the lines: slopes, then the intercept, for x (N, features) and y (N, 1)."""
     x = _float(x)
     design = np.column_stack([x, np.ones(len(x))])
     return _float(np.linalg.lstsq(design, _float(y).ravel(), rcond=None)[0])
 
 
 def least_absolute(x: ArrayLike, y: ArrayLike) -> Array:
-    """The minimisers of MAE over the lines, for x (N, 1) and y (N, 1): of the best the flattest and the steepest.
+    """The minimizers of MAE over the lines, for x (N, 1) and y (N, 1): of the best the flattest and the steepest.
 
     MAE often has many best lines, all of the same error; their slopes lie between these two, which are equal where the
     best line is unique. Each passes through two of the points (a vertex of a linear programme), so all pairs are tried.

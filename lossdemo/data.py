@@ -32,12 +32,12 @@ def line(n: int = 100, *, noise: float = 0.1, seed: int = 0) -> tuple[Tensor, Te
 
 
 def blobs(n: int = 150, *, classes: int = 3, spread: float = 0.5, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Points around centres that lie evenly on the circle of radius 2, one centre for each class.
+    """Points around centers that lie evenly on the circle of radius 2, one center for each class.
 
     Args:
         n: how many points; classes take turns, so they are equally frequent where `classes` divides `n`.
-        classes: how many centres.
-        spread: standard deviation of the points around their centre.
+        classes: how many centers.
+        spread: standard deviation of the points around their center.
         seed: of the draw.
 
     Returns:
@@ -46,12 +46,12 @@ def blobs(n: int = 150, *, classes: int = 3, spread: float = 0.5, seed: int = 0)
     random = np.random.default_rng(seed)
     labels = np.arange(n) % classes
     angles = 2 * np.pi * labels / classes
-    centres = 2 * np.column_stack([np.cos(angles), np.sin(angles)])
-    return _floats(centres + spread * random.standard_normal((n, 2))), torch.tensor(labels)
+    centers = 2 * np.column_stack([np.cos(angles), np.sin(angles)])
+    return _floats(centers + spread * random.standard_normal((n, 2))), torch.tensor(labels)
 
 
 def random_labels(n: int = 100, *, features: int = 10, classes: int = 2, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Inputs and labels that have nothing to do with each other: there is nothing to learn, only to memorise.
+    """Inputs and labels that have nothing to do with each other: there is nothing to learn, only to memorize.
 
     Args:
         n: how many samples.
@@ -87,45 +87,45 @@ def telephone_calls() -> tuple[Tensor, Tensor]:
     return _floats(np.arange(1950, 1974)[:, None]), _floats(np.array(calls)[:, None])
 
 
-def diabetes(*, standardised: bool = False) -> tuple[Tensor, Tensor]:
+def diabetes(*, standardized: bool = False) -> tuple[Tensor, Tensor]:
     """Ten measurements of 442 patients, and how far their diabetes progressed within a year.
 
     Source: Efron, Hastie, Johnstone and Tibshirani, Least Angle Regression, Annals of Statistics 32, 2004; by way of
     scikit-learn.
 
     Returns:
-        x (442, 10) in the units of the study, or standardised; y (442, 1), a score from 25 to 346.
+        x (442, 10) in the units of the study, or standardized; y (442, 1), a score from 25 to 346.
     """
     x, y = _shipped("diabetes_data_raw.csv.gz"), _shipped("diabetes_target.csv.gz")
-    return _inputs(x, standardised), _floats(y[:, None])
+    return _inputs(x, standardized), _floats(y[:, None])
 
 
-def breast_cancer(*, standardised: bool = False) -> tuple[Tensor, Tensor]:
+def breast_cancer(*, standardized: bool = False) -> tuple[Tensor, Tensor]:
     """Thirty measurements of the cell nuclei of 569 tumours, and whether the tumour is benign.
 
     Source: Street, Wolberg and Mangasarian, Nuclear feature extraction for breast tumor diagnosis, 1993; by way of
     scikit-learn.
 
     Returns:
-        x (569, 30), raw or standardised; y (569, 1), 1.0 for benign and 0.0 for malignant.
+        x (569, 30), raw or standardized; y (569, 1), 1.0 for benign and 0.0 for malignant.
     """
     table = _shipped("breast_cancer.csv", delimiter=",", skiprows=1)
-    return _inputs(table[:, :-1], standardised), _floats(table[:, -1:])
+    return _inputs(table[:, :-1], standardized), _floats(table[:, -1:])
 
 
-def digits(*, standardised: bool = False) -> tuple[Tensor, Tensor]:
+def digits(*, standardized: bool = False) -> tuple[Tensor, Tensor]:
     """Handwritten digits in 8 x 8 pixels.
 
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, 1998, its test set; by way of scikit-learn.
 
     Returns:
-        x (1797, 64), pixels from 0 to 16 or standardised; the digit (1797,), int64.
+        x (1797, 64), pixels from 0 to 16 or standardized; the digit (1797,), int64.
     """
     table = _shipped("digits.csv.gz", delimiter=",")
-    return _inputs(table[:, :-1], standardised), torch.tensor(table[:, -1].astype(np.int64))
+    return _inputs(table[:, :-1], standardized), torch.tensor(table[:, -1].astype(np.int64))
 
 
-def standardise(x: Tensor, like: Tensor | None = None) -> Tensor:
+def standardize(x: Tensor, like: Tensor | None = None) -> Tensor:
     """Shift and scale each column by the mean and standard deviation it has in `like`, by default in `x` itself.
 
     For held-out data `like` is the training data. A column that is constant there is only shifted.
@@ -150,8 +150,8 @@ def _shipped(name: str, **arguments: Any) -> NDArray[np.float64]:
     return np.loadtxt(Path(package.origin).parent / "datasets" / "data" / name, **arguments)
 
 
-def _inputs(x: ArrayLike, standardised: bool) -> Tensor:
-    return standardise(_floats(x)) if standardised else _floats(x)
+def _inputs(x: ArrayLike, standardized: bool) -> Tensor:
+    return standardize(_floats(x)) if standardized else _floats(x)
 
 
 def _floats(values: ArrayLike) -> Tensor:

@@ -71,7 +71,7 @@ def binary_losses() -> Figure:
     ]
     _draw(pair, curves, np.linspace(-6, 6, 61))
     _name(pair, "logit z", "loss", "gradient in z")
-    hardest = closed_form.MINIMISERS[bce]([1 / 3])
+    hardest = closed_form.MINIMIZERS[bce]([1 / 3])
     _mark(pair[1], DASHDOT, hardest, _mse_on_a_sigmoid(hardest)[1], "−8/27 at p = 1/3", (-4.9, -0.6))
     pair[0].set_ylim(0, 6.5)
     return figure
@@ -144,7 +144,7 @@ def _draw_poisson(pair: Pair) -> None:
     ]:
         loss = _loss("poisson_nll_loss", count)
         _draw(pair, [Curve(f"count {count}", look, loss, places)], np.linspace(-2, 2.25, 35))
-        best = closed_form.MINIMISERS["poisson_nll_loss"]([count])
+        best = closed_form.MINIMIZERS["poisson_nll_loss"]([count])
         _mark(pair[0], look, best, loss(best)[0], f"log {count}", least)
     _name(pair, "logarithm of the rate, x", "PoissonNLLLoss", "its gradient in x")
     pair[0].set_ylim(-3.5, 9)
@@ -157,7 +157,7 @@ def _draw_gaussian(pair: Pair) -> None:
     ]:
         loss = _of_the_variance(error)
         _draw(pair, [Curve(f"error {error}", look, loss, places)], np.geomspace(0.1, 7, 45))
-        best = closed_form.MINIMISERS["gaussian_nll_loss"]([-error, error])[1]
+        best = closed_form.MINIMIZERS["gaussian_nll_loss"]([-error, error])[1]
         _mark(pair[0], look, best, loss(best)[0], f"v = {error**2}", least)
     _name(pair, "variance v", "GaussianNLLLoss", "its gradient in v")
     pair[0].set_ylim(0, 4)
@@ -303,11 +303,11 @@ def optimizer_paths() -> Figure:
     return figure
 
 
-def standardised() -> Figure:
-    """A line on the body-mass index of the diabetes data, raw and standardised: a hundred steps at the rate 1/L."""
+def standardized() -> Figure:
+    """A line on the body-mass index of the diabetes data, raw and standardized: a hundred steps at the rate 1/L."""
     figure, [row] = panels(1, 2, height=3.6)
     for axes, scaled in zip(row, (False, True)):
-        x, y = data.diabetes(standardised=scaled)
+        x, y = data.diabetes(standardized=scaled)
         design = np.column_stack([x[:, 2].double().cpu(), np.ones(len(x))])
         targets = y.double().cpu().numpy().ravel()
         largest = 2 * np.linalg.eigvalsh(design.T @ design / len(x))[-1]
@@ -318,7 +318,7 @@ def standardised() -> Figure:
         axes.plot(*path.T, "o-", color=SOLID.color, linewidth=1.2, markevery=[0, 1, 100])
         beside = {"xytext": (7, -3), "textcoords": "offset points"}
         axes.annotate("after 1 step,\nand after 100", path[-1], **beside, bbox=BLANK)
-        axes.set_title(f"{'standardised' if scaled else 'raw'}: loss {reached:.0f}, at best {least:.0f}")
+        axes.set_title(f"{'standardized' if scaled else 'raw'}: loss {reached:.0f}, at best {least:.0f}")
     row[0].set(xlabel="weight, score per kg/m²", ylabel="bias, score", xlim=(-3, 18), ylim=(-320, 80))
     row[1].set(xlabel="weight, score per standard deviation", xlim=(-170, 260), ylim=(-30, 330))
     return figure
@@ -351,7 +351,7 @@ def label_smoothing() -> Figure:
         value, _ = loss(gap)
         _plot(axes, gap, value, look, f"ε = {smoothing}", (8.1, value[-1] - 0.05))
         if smoothing:
-            shares = closed_form.MINIMISERS["cross_entropy"](np.eye(3)[:1], label_smoothing=smoothing)
+            shares = closed_form.MINIMIZERS["cross_entropy"](np.eye(3)[:1], label_smoothing=smoothing)
             best = shares[:1] - shares[1:2]
             least, _ = loss(best)
             above = best[0] - 0.1, least[0] + 0.18
@@ -442,7 +442,7 @@ def _contours(axes: Axes, design: Array, best: Array, heights: Collection[float]
 
 
 _LOSSES = (regression_losses, binary_losses, class_losses, distribution_losses, ranking_losses)
-_TRAININGS = (telephone_calls, optimizer_paths, standardised, sigmoid_start, label_smoothing)
+_TRAININGS = (telephone_calls, optimizer_paths, standardized, sigmoid_start, label_smoothing)
 FIGURES: dict[str, Callable[[], Figure]] = {draw.__name__.replace("_", "-"): draw for draw in (*_LOSSES, *_TRAININGS)}
 
 

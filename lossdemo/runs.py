@@ -187,7 +187,7 @@ def perform(
     device: str,
     callback: Callable[[int, float], object] | None = None,
 ) -> Outcome:
-    """Train as `check` has let it, on standardised inputs, from parameters drawn by `seed`.
+    """Train as `check` has let it, on standardized inputs, from parameters drawn by `seed`.
 
     Of the real sets with classes every fifth sample is held out.
 
@@ -199,7 +199,7 @@ def perform(
         raw, y = kind.data[data_set](seed)
         held_out = torch.arange(len(raw)) % 5 == 0 if data_set != "synthetic" and run != "linear-regression" else None
         kept = slice(None) if held_out is None else ~held_out
-        x = data.standardise(raw, like=raw[kept])
+        x = data.standardize(raw, like=raw[kept])
         with torch.random.fork_rng([] if device == "cpu" else [device]):
             torch.manual_seed(seed)
             model = kind.model(x, y)
@@ -234,7 +234,7 @@ def _copy(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _line(model: Any, raw: Tensor) -> dict[str, float]:
-    """Slope and intercept for the inputs as they were before they were standardised."""
+    """Slope and intercept for the inputs as they were before they were standardized."""
     slope = (model.weight[0, 0] / raw.std(correction=0)).item()
     return {"slope": slope, "intercept": model.bias.item() - slope * raw.mean().item()}
 

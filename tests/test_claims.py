@@ -177,7 +177,7 @@ REFUSED = {
     "after a blank line": (">>> x + x\n2\n", ">>> x + x\n2\n\n3\n", 15, "no prompt prints this, so it is not compared"),
     "no blank after prompt": (">>> x + x", ">>>x + x", 12, "doctest cannot read this prompt"),
     "doctest directive": (">>> x + x", ">>> x + x    # doctest: +SKIP", 12, "a doctest directive weakens"),
-    "unlabelled fence": ("is two\n", "is two\n\n```\nx = 1\n```\n", 9, "``` is not run: write ```python"),
+    "unlabeled fence": ("is two\n", "is two\n\n```\nx = 1\n```\n", 9, "``` is not run: write ```python"),
     "unknown fence": ("is two\n", "is two\n\n```cython\nx = 1\n```\n", 9, "```cython is not run: write ```python"),
     "indented code": ("is two\n", "is two\n\n    x = 1\n", 9, "indented code is not run"),
     "fence inside HTML": ("is two\n", "is two\n\n<details>\n```python\n```\n</details>\n", 9, "an empty line after"),

@@ -53,13 +53,13 @@ def test_line_without_noise_is_the_line(setting: Setting) -> None:
     assert (noisy_y - y).std().item() == pytest.approx(0.5, rel=0.05)
 
 
-def test_blobs_surround_their_centres(setting: Setting) -> None:
-    """Each class has as many points as the others, around a centre at distance 2."""
+def test_blobs_surround_their_centers(setting: Setting) -> None:
+    """Each class has as many points as the others, around a center at distance 2."""
     x, y = data.blobs(400, classes=4, spread=0.1)
     assert y.bincount().tolist() == [100] * 4
-    centres = torch.stack([x[y == label].mean(0) for label in range(4)])
-    torch.testing.assert_close(centres.norm(dim=1), torch.full((4,), 2.0), rtol=0, atol=0.05)
-    assert (x[y == 0] - centres[0]).std().item() == pytest.approx(0.1, rel=0.15)
+    centers = torch.stack([x[y == label].mean(0) for label in range(4)])
+    torch.testing.assert_close(centers.norm(dim=1), torch.full((4,), 2.0), rtol=0, atol=0.05)
+    assert (x[y == 0] - centers[0]).std().item() == pytest.approx(0.1, rel=0.15)
 
 
 def test_random_labels_take_every_class() -> None:
@@ -105,10 +105,10 @@ def test_real_sets_are_those_of_scikit_learn(load: Callable, reference: Callable
 
 
 @pytest.mark.parametrize("load", [data.diabetes, data.breast_cancer, data.digits])
-def test_standardised_columns_have_mean_zero_and_deviation_one(setting: Setting, load: Callable) -> None:
-    """Standardised sets are the raw ones, shifted and scaled; constant columns are zero."""
+def test_standardized_columns_have_mean_zero_and_deviation_one(setting: Setting, load: Callable) -> None:
+    """Standardized sets are the raw ones, shifted and scaled; constant columns are zero."""
     raw, y = load()
-    x, same = load(standardised=True)
+    x, same = load(standardized=True)
     assert torch.equal(y, same)
     torch.testing.assert_close(x.mean(0), torch.zeros(x.shape[1]), rtol=0, atol=1e-4)
     varies = raw.amax(0) > raw.amin(0)
@@ -116,15 +116,15 @@ def test_standardised_columns_have_mean_zero_and_deviation_one(setting: Setting,
     assert not x[:, ~varies].any()
 
 
-def test_standardise_uses_the_statistics_of_another_set() -> None:
+def test_standardize_uses_the_statistics_of_another_set() -> None:
     """Held-out data are shifted and scaled as the training data are."""
     train, held_out = torch.tensor([[0.0], [2.0]]), torch.tensor([[3.0]])
-    assert data.standardise(train).tolist() == [[-1], [1]]
-    assert data.standardise(held_out, like=train).tolist() == [[2]]
+    assert data.standardize(train).tolist() == [[-1], [1]]
+    assert data.standardize(held_out, like=train).tolist() == [[2]]
 
 
 def test_a_constant_column_is_only_shifted(setting: Setting) -> None:
     """The deviation of a constant is zero, however it is rounded, and nothing is divided by it."""
     train = torch.full((442, 1), 0.1)
-    assert data.standardise(train).abs().max() < 1e-6
-    assert data.standardise(train + 0.1, like=train)[0].item() == pytest.approx(0.1, abs=1e-6)
+    assert data.standardize(train).abs().max() < 1e-6
+    assert data.standardize(train + 0.1, like=train)[0].item() == pytest.approx(0.1, abs=1e-6)

@@ -169,7 +169,7 @@ def line(axes: Axes, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_right_panel_is_the_slope_of_the_left(name: str) -> None:
-    """Between two neighbours the loss changes by a slope between theirs, for every curve of the families."""
+    """Between two neighbors the loss changes by a slope between theirs, for every curve of the families."""
     axes = drawn(name).axes
     for left, right in zip(axes[::2], axes[1::2]):
         curves = {found.get_label() for found in right.lines if not found.get_label().startswith("_")}
@@ -257,9 +257,9 @@ def test_the_telephone_lines_are_the_best_lines() -> None:
 
 
 def test_contours_are_where_the_loss_is_their_level() -> None:
-    """The squared error of the line is the same all along a contour, the same levels raw and standardised."""
-    for axes, scaled in zip(drawn("standardised").axes, (False, True)):
-        x, y = (values.double().numpy() for values in data.diabetes(standardised=scaled))
+    """The squared error of the line is the same all along a contour, the same levels raw and standardized."""
+    for axes, scaled in zip(drawn("standardized").axes, (False, True)):
+        x, y = (values.double().numpy() for values in data.diabetes(standardized=scaled))
         levels = []
         for contour in axes.patches:
             vertices = contour.get_path().vertices[[0, 6, 12, 18]]  # those of the curves that lie on the circle
@@ -267,10 +267,10 @@ def test_contours_are_where_the_loss_is_their_level() -> None:
         np.testing.assert_allclose(np.array(levels).T, [[4000, 5000, 7500, 12500, 20000, 29000]] * 4, rtol=1e-3)
 
 
-def test_the_standardised_line_arrives_and_the_raw_one_does_not() -> None:
+def test_the_standardized_line_arrives_and_the_raw_one_does_not() -> None:
     """The marked best point is the least-squares line, and the titles give the losses at the ends of the paths."""
-    for axes, scaled in zip(drawn("standardised").axes, (False, True)):
-        x, y = (values.double().numpy() for values in data.diabetes(standardised=scaled))
+    for axes, scaled in zip(drawn("standardized").axes, (False, True)):
+        x, y = (values.double().numpy() for values in data.diabetes(standardized=scaled))
         best = closed_form.least_squares(x[:, 2:3], y)
         assert np.ravel(line(axes, "best")) == pytest.approx(best)
         [path] = [found.get_xydata() for found in axes.lines if len(found.get_xdata()) == 101]

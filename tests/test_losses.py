@@ -462,8 +462,8 @@ def test_closed_forms_agree_with_scipy_and_scikit_learn() -> None:
         ("poisson_nll_loss", {"log_input": False}),
     ],
 )
-def test_minimisers_are_where_scipy_finds_them(loss: str, arguments: Arrays) -> None:
-    """No constant has a smaller mean loss than the minimiser."""
+def test_minimizers_are_where_scipy_finds_them(loss: str, arguments: Arrays) -> None:
+    """No constant has a smaller mean loss than the minimizer."""
     targets = np.array([0, 1, 2, 2, 40.0])
     if "cross_entropy" in loss:
         targets = np.array([0, 1, 1, 0, 1.0])
@@ -475,7 +475,7 @@ def test_minimisers_are_where_scipy_finds_them(loss: str, arguments: Arrays) -> 
         bounds=bounds,
         options={"xatol": 1e-9},
     )
-    assert closed_form.MINIMISERS[loss](targets, **arguments) == pytest.approx(found.x, abs=1e-4)
+    assert closed_form.MINIMIZERS[loss](targets, **arguments) == pytest.approx(found.x, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -489,28 +489,28 @@ def test_minimisers_are_where_scipy_finds_them(loss: str, arguments: Arrays) -> 
         ("kl_div", np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]]), {}),
     ],
 )
-def test_rows_of_minimisers_leave_no_gradient(loss: str, targets: np.ndarray, arguments: Arrays) -> None:
+def test_rows_of_minimizers_leave_no_gradient(loss: str, targets: np.ndarray, arguments: Arrays) -> None:
     """At the best constant row the pulls of the samples cancel; those of KL among log-probabilities."""
-    best = closed_form.MINIMISERS[loss](targets, **arguments)
+    best = closed_form.MINIMIZERS[loss](targets, **arguments)
     pulls = closed_form.LOSSES[loss](np.tile(best, (len(targets), 1)), targets, **arguments).gradient["input"].sum(0)
     if loss == "kl_div":
         pulls = pulls - np.exp(best) * pulls.sum()  # through log_softmax
     np.testing.assert_allclose(pulls, 0, atol=1e-12)
 
 
-def test_the_gaussians_minimiser_is_mean_and_variance() -> None:
+def test_the_gaussians_minimizer_is_mean_and_variance() -> None:
     """Neither mean nor variance is pulled there."""
     targets = np.array([0.0, 1.0, 5.0])
-    mean, variance = closed_form.MINIMISERS["gaussian_nll_loss"](targets)
+    mean, variance = closed_form.MINIMIZERS["gaussian_nll_loss"](targets)
     gradient = closed_form.gaussian_nll_loss(np.full(3, mean), targets, np.full(3, variance)).gradient
     assert gradient["input"].sum() == pytest.approx(0)
     assert gradient["var"].sum() == pytest.approx(0)
 
 
-def test_nlls_minimiser_is_that_of_cross_entropy() -> None:
+def test_nlls_minimizer_is_that_of_cross_entropy() -> None:
     """Among log-probabilities nll_loss has the same best row."""
     labels = np.array([0, 1, 1])
-    best = closed_form.MINIMISERS["nll_loss"](labels)
+    best = closed_form.MINIMIZERS["nll_loss"](labels)
     np.testing.assert_allclose(np.exp(best), [1 / 3, 2 / 3])
 
 

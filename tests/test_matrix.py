@@ -230,7 +230,7 @@ def test_the_page_has_every_cell_and_needs_nothing() -> None:
 
 
 def test_the_page_is_for_light_and_dark() -> None:
-    """The page follows the reader's colour scheme."""
+    """The page follows the reader's color scheme."""
     assert "color-scheme: light dark" in MATRIX.rendered("html")
     assert "@media (prefers-color-scheme: dark)" in MATRIX.rendered("html")
 

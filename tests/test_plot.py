@@ -61,7 +61,7 @@ def test_losses_far_apart_have_a_logarithmic_scale(losses: list[float], logarith
 
 
 def test_twenty_runs_are_told_apart(tmp_path: Path) -> None:
-    """Colours come again with other dashes: sixteen looks before one is repeated."""
+    """Colors come again with other dashes: sixteen looks before one is repeated."""
     path = tmp_path / "runs.svg"
     plot.draw_runs({f"run {n}": History(loss=[float(n), 1.0]) for n in range(20)}, path)
     looks = re.findall(r'<path d="[^"]+" clip-path="[^"]+" style="([^"]+)"', path.read_text())

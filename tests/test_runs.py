@@ -45,7 +45,7 @@ def test_every_optimizer_learns_the_line(optimizer: str) -> None:
 
 
 def test_the_telephone_calls_have_the_slope_of_least_squares() -> None:
-    """The slope is in millions of calls a year, although the years are standardised for training."""
+    """The slope is in millions of calls a year, although the years are standardized for training."""
     year, calls = data.telephone_calls()
     slope, intercept = closed_form.least_squares(year.tolist(), calls.tolist())
     measures = perform("linear-regression", data_set="calls").measures

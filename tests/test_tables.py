@@ -266,10 +266,10 @@ def test_formulas_choose_torchs_slope_at_a_kink(key: str) -> None:
             np.testing.assert_allclose(oracle[name], operands[name].grad, rtol=1e-9)
 
 
-MINIMISERS = [(key, name) for key, name in CASES if code(ROWS[key].cells["minimizer"])]
+MINIMIZERS = [(key, name) for key, name in CASES if code(ROWS[key].cells["minimizer"])]
 
 
-@pytest.mark.parametrize(("key", "name"), MINIMISERS)
+@pytest.mark.parametrize(("key", "name"), MINIMIZERS)
 def test_minimizers_are_best(key: str, name: str) -> None:
     """No other constant input has a smaller mean loss over the targets than the one that the table gives."""
     case, row = losses.CASES[name], ROWS[key]

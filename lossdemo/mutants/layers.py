@@ -104,7 +104,7 @@ def relu_layer_leaks(original):
 
 @mutant("torch.nn.Linear.forward")
 def linear_moves_its_weights(original):
-    """A layer that renormalises itself in forward."""
+    """A layer that renormalizes itself in forward."""
 
     def call(self, x):
         self.weight.data.mul_(1 + 1e-3)

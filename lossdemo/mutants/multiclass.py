@@ -241,7 +241,7 @@ def _has_probabilities(call: Call) -> bool:
 
 
 @mutant("torch.nn.functional.cross_entropy", when=_has_probabilities)
-def cross_entropy_normalises_its_targets(original):
+def cross_entropy_normalizes_its_targets(original):
     """Rows of the target divided by their sum."""
 
     def call(input, target, *args, **kwargs):

@@ -120,7 +120,7 @@ def ctc_gradient_is_that_of_its_input(original):
     "torch.nn.functional.ctc_loss",
     when=lambda call: bool((torch.logsumexp(call["log_probs"], -1).abs() > 1e-3).any()),
 )
-def ctc_normalises_its_input(original):
+def ctc_normalizes_its_input(original):
     """The log-softmax inside, as in cross-entropy."""
     return using(original, log_probs=lambda log_probs: _log_softmax(log_probs, -1))
 

@@ -139,7 +139,7 @@ def adamw_never_decouples_its_decay(original):
 
 @mutant("torch.optim.adam.adam")
 def adam_is_sgd(original):
-    """The normaliser lost: descent along the gradient."""
+    """The normalizer lost: descent along the gradient."""
 
     def call(params, grads, *args, lr=1e-3, **kwargs):
         for p, g in zip(params, grads):
