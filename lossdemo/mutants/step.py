@@ -297,8 +297,10 @@ def clip_norm_each_by_itself(original):
     """Each parameter clipped to the norm, not all together."""
 
     def call(parameters, *args, **kwargs):
-        parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-        return torch.stack([original([p], *args, **kwargs) for p in parameters]).norm()
+        each = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+        if not each:
+            return original(parameters, *args, **kwargs)
+        return torch.stack([original([p], *args, **kwargs) for p in each]).norm()
 
     return call
 
@@ -359,3 +361,27 @@ def scaler_never_skips(original):
 def scaler_never_updates(original):
     """The scale stays after an overflow."""
     return lambda self, new_scale=None: None
+
+
+@mutant("torch.amp.GradScaler.update")
+def scaler_never_grows(original):
+    """A scale that can fall only."""
+
+    def call(self, new_scale=None):
+        before = self._scale.clone()
+        original(self, new_scale)
+        self._scale.clamp_(max=before)
+
+    return call
+
+
+@mutant("torch.amp.GradScaler._unscale_grads_")
+def scaler_unscales_float16_too(original):
+    """Halves divided as they are."""
+    return using(original, allow_fp16=True)
+
+
+@mutant("torch.autocast.__init__")
+def autocast_casts_nothing(original):
+    """The context without effect."""
+    return using(original, enabled=False)
