@@ -67,7 +67,7 @@ def sgd_decays_by_the_sign(original):
     """An L1 penalty."""
 
     def call(params, grads, *args, weight_decay=0.0, **kwargs):
-        grads = [g + weight_decay * p.sign() for p, g in zip(params, grads)]
+        grads = [weight_decay * p.sign() + g for p, g in zip(params, grads)]
         return original(params, grads, *args, weight_decay=0.0, **kwargs)
 
     return call
