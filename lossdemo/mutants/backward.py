@@ -108,6 +108,12 @@ def autograd_grad_fills_grad_too(original):
     return call
 
 
+@mutant("torch.Tensor.retain_grad")
+def retain_grad_forgets(original):
+    """Gradients of computed tensors thrown away all the same."""
+    return lambda self: None
+
+
 @mutant("torch.Tensor.detach")
 def detach_does_not_detach(original):
     """The graph goes on."""
