@@ -26,6 +26,25 @@ def zero_grad_always_sets_none(original):
     return lambda self, *args, **kwargs: original(self, set_to_none=True)
 
 
+@mutant("torch.optim.Optimizer.load_state_dict")
+def load_state_dict_keeps_the_groups(original):
+    """The belief that arguments win over what was saved."""
+
+    def call(self, state_dict):
+        kept = [{name: value for name, value in group.items() if name != "params"} for group in self.param_groups]
+        original(self, state_dict)
+        for group, values in zip(self.param_groups, kept):
+            group.update(values)
+
+    return call
+
+
+@mutant("torch.optim.adam.adam", when=lambda call: bool(call["fused"]))
+def adam_fused_halves_its_rate(original):
+    """A kernel with half the rate."""
+    return using(original, lr=lambda lr: lr / 2)
+
+
 @mutant("torch.optim.sgd.sgd", when=other_than(dampening=0))
 def sgd_dampens_the_first_gradient(original):
     """The first velocity made like all others."""
