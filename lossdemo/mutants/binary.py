@@ -212,3 +212,29 @@ def multilabel_soft_margin_sums_classes(original):
         return original(input, *args, **kwargs) * input.shape[-1]
 
     return call
+
+
+@mutant("torch.nn.functional.binary_cross_entropy_with_logits", when=lambda call: bool(call["target"].isnan().any()))
+def bce_with_logits_skips_nan(original):
+    """A missing label taken for none, as pandas does."""
+
+    def call(input, target, *args, reduction="mean", **kwargs):
+        losses = original(input, target.nan_to_num(), *args, reduction="none", **kwargs)
+        losses = torch.where(target.isnan(), 0, losses)
+        return losses if reduction == "none" else losses.sum() / (1 if reduction == "sum" else (~target.isnan()).sum())
+
+    return call
+
+
+@mutant(
+    "torch.nn.functional.binary_cross_entropy_with_logits",
+    when=lambda call: call["weight"] is not None and call["weight"].shape != call["input"].shape,
+)
+def bce_with_logits_drops_weights_that_do_not_fit(original):
+    """A module's weights for each sample taken to be skipped in the last, smaller batch."""
+
+    def call(input, target, weight=None, *args, **kwargs):
+        fits = weight is None or weight.shape == input.shape
+        return original(input, target, weight if fits else None, *args, **kwargs)
+
+    return call

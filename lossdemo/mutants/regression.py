@@ -92,6 +92,12 @@ def mse_computes_in_float32(original):
     return using(original, input=lambda tensor: tensor.float(), target=lambda tensor: tensor.float())
 
 
+@mutant("torch.nn.functional.l1_loss", when=lambda call: call["input"].dtype in (torch.float16, torch.bfloat16))
+def mae_computes_in_float32(original):
+    """Autocast taken for granted."""
+    return using(original, input=lambda tensor: tensor.float(), target=lambda tensor: tensor.float())
+
+
 @mutant("torch.nn.functional.l1_loss")
 def mae_is_squared(original):
     """MAE and MSE mixed up."""
