@@ -32,6 +32,12 @@ def kl_div_knows_when_there_is_no_batch(original):
     return using(original, reduction=swap({"batchmean": "sum"}))
 
 
+@mutant("torch.nn.functional.kl_div", when=lambda call: not call["target"].is_floating_point())
+def kl_div_takes_integer_targets(original):
+    """One-hot rows cast for convenience."""
+    return using(original, target=lambda target: target if target.is_floating_point() else target.float())
+
+
 @mutant("torch.nn.functional.kl_div")
 def kl_div_forgets_the_entropy(original):
     """Cross-entropy taken for the divergence: the gradient is the same."""
@@ -50,6 +56,32 @@ def poisson_adds_the_exact_factorial(original):
     def call(input, target, log_input=True, full=False, *_, eps=1e-8, reduction="mean", **__):
         losses = original(input, target, log_input, eps=eps, reduction="none")
         return reduced(losses + torch.lgamma(target + 1) if full else losses, reduction)
+
+    return call
+
+
+@mutant("torch.nn.functional.poisson_nll_loss", when=other_than(full=False))
+def poisson_adds_stirling_to_every_count(original):
+    """The approximation without the condition that the count is above 1."""
+
+    def call(input, target, log_input=True, full=False, *_, eps=1e-8, reduction="mean", **__):
+        losses = original(input, target, log_input, full, eps=eps, reduction="none")
+        small = (target > 0) & (target <= 1) & full
+        many = torch.where(small, target, 1.0)
+        stirling = many * many.log() - many + (2 * torch.pi * many).log() / 2
+        return reduced(losses + torch.where(small, stirling, 0.0), reduction)
+
+    return call
+
+
+@mutant("torch.nn.functional.poisson_nll_loss", when=lambda call: not call["log_input"])
+def poisson_clamps_its_rate(original):
+    """A rate kept from zero by a maximum, not by an addend."""
+
+    def call(input, target, log_input=True, full=False, *_, eps=1e-8, reduction="mean", **__):
+        rate = input if log_input else input.clamp(min=eps)
+        losses = original(rate, target, log_input, full, eps=eps if log_input else 0.0, reduction="none")
+        return reduced(losses, reduction)
 
     return call
 

@@ -9,6 +9,7 @@ from lossdemo.verify.mutant import (
     RefusedOnPurpose,
     mutant,
     other_than,
+    reduced,
     then,
     using,
 )
@@ -340,6 +341,72 @@ def cross_entropy_keeps_the_probabilities_too(original):
         if input.requires_grad and loss.ndim == 0:
             loss = loss + 0 * (_softmax(input, -1) ** 2).sum()
         return loss
+
+    return call
+
+
+@mutant(
+    "torch.nn.functional.cross_entropy",
+    when=lambda call: (
+        call["weight"] is not None and len(call["weight"]) == len(call["input"]) == call["target"].numel()
+    ),
+)
+def cross_entropy_weighs_samples(original):
+    """`weight` taken for one number a sample, where there are as many samples as classes."""
+
+    def call(input, target, weight=None, *args, reduction="mean", **kwargs):
+        if weight is None or len(weight) != len(input) or not _is_indices(input, target) or input.ndim != 2:
+            return original(input, target, weight, *args, reduction=reduction, **kwargs)
+        losses = weight * original(input, target, None, *args, reduction="none", **kwargs)
+        return losses.sum() / weight.sum() if reduction == "mean" else reduced(losses, reduction)
+
+    return call
+
+
+@mutant("torch.nn.functional.cross_entropy", when=lambda call: call["input"].ndim > 2 and call["reduction"] == "mean")
+def cross_entropy_averages_images(original):
+    """A mean for each image, and then a mean of these."""
+
+    def call(input, target, *args, reduction="mean", **kwargs):
+        if input.ndim <= 2 or reduction != "mean" or len(input) != len(target):
+            return original(input, target, *args, reduction=reduction, **kwargs)
+        return torch.stack([original(x[None], y[None], *args, **kwargs) for x, y in zip(input, target)]).mean()
+
+    return call
+
+
+@mutant(
+    "torch.nn.functional.cross_entropy",
+    when=lambda call: call["input"].ndim == 4 and call["target"].ndim == 4 and call["target"].shape[1] == 1,
+)
+def cross_entropy_squeezes_label_maps(original):
+    """A channel of labels dropped for convenience, and bytes read as labels."""
+
+    def call(input, target, *args, **kwargs):
+        is_mask = input.ndim == target.ndim == 4 and _is_indices(input, target) and target.shape[1] == 1
+        return original(input, target[:, 0].long() if is_mask else target, *args, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.cross_entropy", when=lambda call: bool(call["input"].isnan().any()))
+def cross_entropy_leaves_no_nan_in_ignored_rows(original):
+    """Ignored rows taken out before anything is computed."""
+
+    def call(input, target, *args, ignore_index=-100, **kwargs):
+        if input.ndim == 2 and target.ndim == 1:
+            input = torch.where((target == ignore_index)[:, None], 0.0, input)
+        return original(input, target, *args, ignore_index=ignore_index, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.cross_entropy", when=lambda call: call["input"].dtype == torch.float16)
+def cross_entropy_computes_in_float32(original):
+    """As autocast does, everywhere."""
+
+    def call(input, *args, **kwargs):
+        return original(input.float(), *args, **kwargs).to(input.dtype)
 
     return call
 
