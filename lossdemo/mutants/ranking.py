@@ -137,3 +137,70 @@ def triplet_squares_its_distances(original):
         return reduced((near - far + margin).clamp(min=0), reduction)
 
     return call
+
+
+@mutant("torch.nn.functional.triplet_margin_loss", when=lambda call: call["anchor"].ndim > 2)
+def triplet_measures_along_dimension_1(original):
+    """The embedding of a map in dimension 1, where cross-entropy has the classes."""
+
+    def call(anchor, positive, negative, *args, **kwargs):
+        return original(*(values.movedim(1, -1) for values in (anchor, positive, negative)), *args, **kwargs)
+
+    return call
+
+
+@mutant("torch.nn.functional.cosine_embedding_loss", when=lambda call: call["input1"].dtype == torch.float16)
+def cosine_embedding_computes_in_float32(original):
+    """Half precision in and out, with the range of float32 between."""
+    return lambda input1, input2, *args, **kwargs: original(input1.float(), input2.float(), *args, **kwargs).half()
+
+
+def _passes_nan_on(original):
+    return lambda input, *args, **kwargs: original(input, *args, **kwargs) + 0 * input.sum()
+
+
+@mutant("torch.nn.functional.multi_margin_loss", when=lambda call: bool(call["input"].isnan().any()))
+def multi_margin_passes_nan_on(original):
+    """NaN for a score of NaN, as other losses return it."""
+    return _passes_nan_on(original)
+
+
+@mutant("torch.nn.functional.multilabel_margin_loss", when=lambda call: bool(call["input"].isnan().any()))
+def multilabel_margin_passes_nan_on(original):
+    """NaN for a score of NaN, as other losses return it."""
+    return _passes_nan_on(original)
+
+
+def _of_nothing(original):
+    def call(*args, reduction="mean", **kwargs):
+        return reduced(original(*args, reduction="none", **kwargs), reduction)
+
+    return call
+
+
+@mutant("torch.nn.functional.multi_margin_loss", when=lambda call: not call["input"].numel())
+def multi_margin_reduces_nothing(original):
+    """The mean and the sum of no losses, as other losses return them."""
+    return _of_nothing(original)
+
+
+@mutant("torch.nn.functional.multilabel_margin_loss", when=lambda call: not call["input"].numel())
+def multilabel_margin_reduces_nothing(original):
+    """The mean and the sum of no losses, as other losses return them."""
+    return _of_nothing(original)
+
+
+def _takes_half(original):
+    return lambda input, *args, **kwargs: original(input.float(), *args, **kwargs).to(input.dtype)
+
+
+@mutant("torch.nn.functional.multi_margin_loss", when=lambda call: call["input"].dtype.itemsize == 2)
+def multi_margin_takes_half(original):
+    """Half precision on the CPU, as other losses take it."""
+    return _takes_half(original)
+
+
+@mutant("torch.nn.functional.multilabel_margin_loss", when=lambda call: call["input"].dtype.itemsize == 2)
+def multilabel_margin_takes_half(original):
+    """Half precision on the CPU, as other losses take it."""
+    return _takes_half(original)

@@ -172,3 +172,34 @@ def ctc_mean_is_per_label(original):
         return original(**given | {"reduction": "sum"}) / torch.as_tensor(given["target_lengths"]).sum().clamp(min=1)
 
     return call
+
+
+@mutant("torch.nn.functional.ctc_loss", when=lambda call: call["log_probs"].dtype.itemsize == 2)
+def ctc_takes_half(original):
+    """Half precision on the CPU, as cross-entropy takes it."""
+    return using(original, log_probs=lambda log_probs: log_probs.float())
+
+
+@mutant(
+    "torch.nn.functional.ctc_loss",
+    when=lambda call: call["log_probs"].requires_grad and bool(call["log_probs"].isinf().any()),
+)
+def ctc_gradient_of_a_masked_class_is_zero(original):
+    """A class of probability 0 left alone, as cross-entropy leaves it."""
+    return using(original, log_probs=lambda log_probs: log_probs.clamp(min=-1e4))
+
+
+@mutant(
+    "torch.nn.functional.ctc_loss",
+    when=lambda call: bool((torch.as_tensor(call["target_lengths"]) == 0).any()),
+)
+def ctc_ignores_empty_targets(original):
+    """Nothing to spell, nothing to pay."""
+
+    def call(*args, **kwargs):
+        given = arguments(original, args, kwargs)
+        lengths = torch.as_tensor(given["target_lengths"], device=given["log_probs"].device)
+        losses = original(**given | {"reduction": "none"}) * (lengths > 0)
+        return reduced(losses / lengths.clamp(min=1) if given["reduction"] == "mean" else losses, given["reduction"])
+
+    return call
