@@ -8,7 +8,10 @@ import os
 from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from lossdemo.verify.claims import Claim
 
 PACKAGE = Path(__file__).parent
 # Where pytest looks for its settings, in a directory and in those above it.
@@ -58,8 +61,17 @@ class Entry(NamedTuple):
     line: int
     title: str
     basis: str
-    symptoms: list[str]
+    symptoms: tuple[str, ...]
     text: str
+    words: tuple[str, str, str]  # title, symptoms and text as the search has them
+
+    @classmethod
+    def of(cls, claim: Claim) -> Entry:
+        """What is kept of this claim."""
+        from lossdemo.search import words
+
+        indexed = words(claim.title, claim.symptoms, claim.text)
+        return cls(claim.id, claim.path.name, claim.line, claim.title, claim.basis, claim.symptoms, claim.text, indexed)
 
 
 def locate(start: Path) -> Place:
@@ -109,7 +121,7 @@ def _read_settings(file: Path) -> dict[str, Any] | None:
 def read_entries(directory: Path) -> list[Entry]:
     """The claims of a book in its order, from the user's cache if nothing that they depend on has changed since."""
     pages = sorted(path for path in directory.rglob("*") if path.suffix.lower() in (".md", ".markdown"))
-    readers = [PACKAGE / "verify" / "claims.py", Path(str(find_spec("markdown_it").origin))]  # pyrefly: ignore
+    readers = [PACKAGE / "verify" / "claims.py", PACKAGE / "search.py", Path(str(find_spec("markdown_it").origin))]  # pyrefly: ignore
     key = hashlib.sha256()
     for path in (*readers, *(page for page in pages if page.is_file())):
         content = path.read_bytes() if os.access(path, os.R_OK) else b""
@@ -118,12 +130,12 @@ def read_entries(directory: Path) -> list[Entry]:
     try:
         kept = json.loads(file.read_bytes())
         if kept["key"] == key.hexdigest():
-            return [Entry(*entry) for entry in kept["claims"]]
+            return [Entry(*rest, tuple(symptoms), text, tuple(words)) for *rest, symptoms, text, words in kept["claims"]]
     except (OSError, ValueError, LookupError, TypeError):
         pass  # none yet, or not what was written
     from lossdemo.verify.claims import Book
 
-    claims = [Entry(c.id, c.path.name, c.line, c.title, c.basis, [*c.symptoms], c.text) for c in Book(directory)]
+    claims = [Entry.of(claim) for claim in Book(directory)]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_suffix(f".{os.getpid()}")
