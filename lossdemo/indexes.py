@@ -113,6 +113,7 @@ ABOUT_NAMES = """\
 What torch calls its losses, optimizers and functions, with the claims that call each: first the claims about it, then
 for each argument claims that pass it, and the others folded. A claim stands here because it makes the call, not because
 it mentions the name."""
+REDUCTIONS = ("none", "mean", "sum")
 SHOWN = 8  # claims about a name, and about an argument, that are not folded
 ALSO = {"l1_loss": "MAE", "kl_div": "KL"}  # what titles call a loss, beside its names and their stems
 _PLACES = ("", "nn.", "nn.functional.", "nn.utils.", "nn.Module.", "Tensor.", "autograd.", "func.", "amp.", "optim.")
@@ -150,21 +151,15 @@ def catalogue(book: Book) -> list[Name]:
     for function, modules in losses.items():
         targets = [f"torch.nn.functional.{function}", *(f"torch.nn.{name}.__init__" for name in modules)]
         found.append(Name(LOSSES, [*modules, function], targets, _arguments(*targets)))
-    optimizers = [name for name, it in vars(torch.optim).items() if inspect.isclass(it) and issubclass(it, Optimizer)]
-    for name in sorted({*optimizers} - {"Optimizer"}):
-        found.append(
-            Name(OPTIMIZERS, [name], [f"torch.optim.{name}.__init__"], _arguments(f"torch.optim.{name}.__init__"))
-        )
+    for name, it in sorted(vars(torch.optim).items()):
+        if inspect.isclass(it) and issubclass(it, Optimizer) and it is not Optimizer:
+            target = f"torch.optim.{name}.__init__"
+            found.append(Name(OPTIMIZERS, [name], [target], _arguments(target)))
     others: dict[str, Name] = {}
     named = {target for name in found for target in name.targets}
-    words = {
-        word for claim in book for word in re.findall(r"`([A-Za-z_.]+)(?:\(.*?\))?`", claim.text.partition("\n")[0])
-    }
-    words -= {one for target in named for one in inspect.signature(located(target)).parameters} | {
-        "mean",
-        "sum",
-        "none",
-    }
+    titles = [claim.text.partition("\n")[0] for claim in book]
+    words = {word for title in titles for word in re.findall(r"`([A-Za-z_.]+)(?:\(.*?\))?`", title)} - {*REDUCTIONS}
+    words -= {one for target in named for one in inspect.signature(located(target)).parameters}
     broken = {mutant.target for mutant in prove.load(["lossdemo.mutants"]) if prove.exists(mutant.target)}
     for target in sorted(broken | {f"torch.{place}{word}" for word in words for place in _PLACES}):
         other = _other(target)
@@ -184,24 +179,18 @@ def _other(target: str) -> Name | None:
     it = getattr(owner, name)
     if inspect.isclass(it):
         owner, name, target = it, "__init__", f"{target}.__init__"
-    if not inspect.isclass(owner):  # a function of a module; of torch.optim.sgd one that is nobody's
-        is_layer = owner in (torch, nn.functional)
-        return (
-            None
-            if owner.__name__.startswith("torch.optim.")
-            else Name(LAYERS if is_layer else GRADIENTS, [name], [target])
-        )
+    if not inspect.isclass(owner):
+        if owner.__name__.startswith("torch.optim."):  # what a step is made of, and nobody calls
+            return None
+        return Name(LAYERS if owner in (torch, nn.functional) else GRADIENTS, [name], [target])
     if issubclass(owner, Optimizer) and name != "__init__":
         every = [f"torch.optim.{o}.{name}" for o in vars(torch.optim) if prove.exists(f"torch.optim.{o}.{name}")]
         return Name(GRADIENTS, [name], every)
     if owner in (torch.Tensor, nn.Module):
         return Name(GRADIENTS, [name], [target])
     if name in ("__init__", "__enter__", "forward"):
-        return Name(
-            LAYERS if issubclass(owner, nn.Module) else GRADIENTS,
-            [owner.__name__],
-            [f"{target.rpartition('.')[0]}.__init__"],
-        )
+        kind = LAYERS if issubclass(owner, nn.Module) else GRADIENTS
+        return Name(kind, [owner.__name__], [f"{target.rpartition('.')[0]}.__init__"])
     return Name(GRADIENTS, [f"{owner.__name__}.{name}"], [target])
 
 
@@ -211,7 +200,8 @@ def _arguments(*targets: str) -> list[str]:
     for target in targets:
         for one in inspect.signature(located(target)).parameters.values():
             is_operand = one.default is one.empty and not target.endswith("__init__")
-            if not is_operand and one.kind is not one.VAR_KEYWORD and one.name not in ("self", "params"):
+            is_rest = one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+            if not is_operand and not is_rest and one.name not in ("self", "params"):
                 found[one.name] = None
     return [*found]
 
@@ -234,7 +224,7 @@ def watch(book: Book, names: list[Name]) -> None:
             frames = [frame for frame, _ in walk_stack(sys._getframe(2))]
             by_torch = str(frames[0].f_globals.get("__name__")).partition(".")[0] == "torch"
             examples = re.findall(r"<doctest .*\[(\d+)\]>", "\n".join(frame.f_code.co_filename for frame in frames))
-            if not by_torch and int(examples[-1]) >= len(claim.preamble):
+            if not by_torch and examples and int(examples[-1]) >= len(claim.preamble):
                 owners[target].calls.setdefault(claim.id, set()).update(_passed(function, args, kwargs))
 
         with watched(owners, note):
@@ -263,16 +253,15 @@ def names(book: Book) -> str:
         for name in here:
             parts += _entry(name, claims) if name.calls else []
         silent = ", ".join(f"`{name.names[0]}`" for name in here if not name.calls)
-        parts += [f"No claim calls {silent}."] if silent else []
+        parts += [f"No claim calls {silent}."] if silent and kind in (LOSSES, OPTIMIZERS) else []
     return "\n\n".join(parts) + "\n"
 
 
 def _entry(name: Name, claims: dict[str, Claim]) -> list[str]:
     """The claims about a name, some for each argument, and in a fold the others that call it, with what they pass."""
     callers = [claims[claim] for claim in claims if claim in name.calls]
-    about = [claim for claim in callers if name.is_in(claim.title)] or [
-        c for c in callers if name.is_in(str(c.symptoms))
-    ]
+    about = [claim for claim in callers if name.is_in(claim.title)]
+    about = about or [claim for claim in callers if name.is_in(str(claim.symptoms))]
     home = Counter(claim.path for claim in about)
     about.sort(key=lambda claim: -home[claim.path])  # the chapter that says most about it first
     lines = [f"- {link(claim)}" for claim in about[:SHOWN]]
