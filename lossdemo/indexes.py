@@ -280,7 +280,7 @@ def _entry(name: Name, claims: dict[str, Claim]) -> list[str]:
     rest = [claim for claim in callers if f"#{claim.id})" not in shown]
     heading = "### " + " and ".join(f"`{each}`" for each in name.names)
     if len(rest) > len(claims) / 4:
-        return [heading, shown, f"{len(rest)} other claims call it."]
+        return [heading, *filter(None, [shown]), f"{len(rest)} other claims call it."]
     fold = "\n".join(_caller(claim, name) for claim in rest)
     more = [f"<details><summary>Other claims that call it: {len(rest)}</summary>", fold, "</details>"] if rest else []
     return [heading, *filter(None, [shown]), *more]
