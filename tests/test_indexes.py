@@ -185,6 +185,7 @@ def book(directory: Path, text: str = CHAPTER) -> Book:
     pages["README"] = (
         "# Book\n\n1. [A](a.md)\n2. [Probe](probe.md): see\n    more. Read [B](b.md) first.\n3. [B](b.md)\n"
     )
+    pages["which-loss"] = "# Which loss\n\nThis page has no claims.\n"
     for name, content in pages.items():
         (directory / f"{name}.md").write_text(content)
     (directory / "symptoms.toml").write_text((ROOT / "spec" / "symptoms.toml").read_text())
@@ -303,6 +304,20 @@ def test_the_generated_pages_are_current(watched: tuple[str, Caught]) -> None:
         found[BOOK.directory / "names.md"] = watched[0]
     stale = [path.name for path, text in found.items() if not path.exists() or path.read_text() != text]
     assert not stale, "run `make indexes`"
+
+
+def test_writes_what_is_not_current(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each page that it writes is named; the second time there is none."""
+    book(tmp_path)
+    monkeypatch.setattr(indexes, "BOOK", tmp_path)
+    indexes.main()
+    written = capsys.readouterr().out.splitlines()
+    assert written == [f"{name}.md written" for name in ("a", "probe", "b", "symptoms", "names")]
+    assert not any(page.problems for page in Book(tmp_path).checked.values())
+    indexes.main()
+    assert not capsys.readouterr().out
 
 
 def test_every_error_and_warning_is_found_by_its_text(watched: tuple[str, Caught]) -> None:
