@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import sys
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -32,6 +34,20 @@ def heading(text: str) -> None:
     click.secho(text, bold=not os.environ.get("NO_COLOR") or None)
 
 
+def result(title: str, name: str, line: str, spans: Callable[[str], Iterable[tuple[int, int]]]) -> None:
+    """What a search found: the title, the id, and the line that matched; in a terminal wrapped, and with marks."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
+    for text, indent in ((title, ""), (name, "    "), (line, "    ")):
+        if text == name:
+            click.echo(f"{indent}{name}")  # in one line, for it is copied
+        elif text != title or not indent:
+            for part in textwrap.wrap(text, width - len(indent), break_on_hyphens=False, break_long_words=False):
+                for begin, end in sorted(spans(part), reverse=True):
+                    bold = click.style(part[begin:end], bold=not os.environ.get("NO_COLOR") or None)
+                    part = f"{part[:begin]}{bold}{part[end:]}"
+                click.echo(f"{indent}{part}")
+
+
 def is_narrow(console: Console) -> bool:
     """Whether tables have to do without blanks between their columns."""
     return console.width < 60
@@ -53,11 +69,14 @@ def count(number: int, noun: str) -> str:
 
 
 def render(console: Console, markdown: str) -> None:
-    """Prose as wide as the terminal; code as it stands, since a wrapped line is no longer the example."""
+    """In a terminal prose as wide as that; code as it stands, since a wrapped line is no longer the example."""
+    if not console.is_terminal:
+        click.echo(legible(markdown).strip())
+        return
     from rich.markdown import Markdown
     from rich.text import Text
 
-    for part in _CODE.split(markdown):
+    for part in _CODE.split(legible(markdown)):
         if part.startswith(("```", "~~~")):
             code = "\n".join(f"  {line}" for line in part.splitlines()[1:-1])
             console.print(Text(f"{code}\n", style="cyan"), soft_wrap=True)
