@@ -61,17 +61,18 @@ class Entry(NamedTuple):
     line: int
     title: str
     basis: str
-    symptoms: tuple[str, ...]
+    symptoms: list[str]
     text: str
-    words: tuple[str, str, str]  # title, symptoms and text as the search has them
+    words: list[str]  # title, symptoms and text as the search has them
 
     @classmethod
     def of(cls, claim: Claim) -> Entry:
         """What is kept of this claim."""
         from lossdemo.search import words
 
-        indexed = words(claim.title, claim.symptoms, claim.text)
-        return cls(claim.id, claim.path.name, claim.line, claim.title, claim.basis, claim.symptoms, claim.text, indexed)
+        title, symptoms, text = claim.title, [*claim.symptoms], claim.text
+        name, indexed = claim.path.name, words(title, symptoms, text)
+        return cls(claim.id, name, claim.line, title, claim.basis, symptoms, text, indexed)
 
 
 def locate(start: Path) -> Place:
@@ -130,9 +131,7 @@ def read_entries(directory: Path) -> list[Entry]:
     try:
         kept = json.loads(file.read_bytes())
         if kept["key"] == key.hexdigest():
-            return [
-                Entry(*rest, tuple(symptoms), text, tuple(words)) for *rest, symptoms, text, words in kept["claims"]
-            ]
+            return [Entry(*entry) for entry in kept["claims"]]
     except (OSError, ValueError, LookupError, TypeError):
         pass  # none yet, or not what was written
     from lossdemo.verify.claims import Book

@@ -21,8 +21,6 @@ from lossdemo.interrupt import INTERRUPTS
 from lossdemo.verify.options import PROVE, RECORD, REPLACE, SETTINGS, Option
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from lossdemo import search
     from lossdemo.runs import Outcome
     from lossdemo.session import Session
@@ -158,36 +156,33 @@ def show(names: tuple[str, ...], as_script: bool, file: Path | None) -> None:
     \b
     Example: lossdemo show momentum-applies
     """
+    from lossdemo.verify.claims import Page
+
     book = _book()
     found = [_find(name, book) for name in names]
     verdicts = _read(file) if file else None
     if as_script:
         from lossdemo.script import script
 
-        claims = [claim for part in found for claim in getattr(part, "claims", [part])]
+        claims = [claim for part in found for claim in (part.claims if isinstance(part, Page) else [part])]
         click.echo("\n".join(script(claim, f"{_near(claim.path)}#{claim.id}") for claim in claims), nl=False)
         return
     console = terminal.console()
     for number, part in enumerate(found):
         if number:
             click.echo()
-        if part.path.name and hasattr(part, "id"):
-            _show_claim(console, part, verdicts)
-        else:
-            opening = re.split(r"^(?:```|\||<|!\[|## )", part.text, maxsplit=1, flags=re.MULTILINE)[0]
-            terminal.render(console, opening)
+        if isinstance(part, Page):
+            terminal.render(console, re.split(r"^(?:```|\||<|!\[|## )", part.text, maxsplit=1, flags=re.MULTILINE)[0])
             click.echo("\n".join(f"  {claim.title}\n    {claim.id}" for claim in part.claims))
             click.echo(f"\n{_near(part.path)}\nRun it: lossdemo verify {part.path.stem}")
+            continue
+        terminal.render(console, part.text)
+        click.echo(f"\n{_near(part.path)}:{part.line}\nRun it: lossdemo verify {part.id}")
+        if verdicts:
+            records = [record for record in verdicts.records if record.claim == part.id]
+            lines = [f"{record.setting}: {record.outcome}{_killing(record)}" for record in records]
+            click.echo("\n".join(lines) or f"{file} has no verdict on it")
     _end_with([problem for path in {part.path for part in found} for problem in book.checked[path].problems])
-
-
-def _show_claim(console: Console, claim: Claim, verdicts: Verdicts | None) -> None:
-    terminal.render(console, claim.text)
-    click.echo(f"\n{_near(claim.path)}:{claim.line}\nRun it: lossdemo verify {claim.id}")
-    if verdicts:
-        records = [record for record in verdicts.records if record.claim == claim.id]
-        lines = [f"{record.setting}: {record.outcome}{_killing(record)}" for record in records]
-        click.echo("\n".join(lines) or "the file has no verdict on it")
 
 
 def _find(name: str, book: Book) -> Page | Claim:

@@ -10,8 +10,7 @@ import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
-from difflib import get_close_matches
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from itertools import pairwise
 from math import log
 from typing import TYPE_CHECKING, NamedTuple
@@ -61,7 +60,7 @@ _RAW = re.compile(
     r"|[^\W_](?:\w|-(?=[^\W\d_]))*(?:['’]t\b)?"
 )
 _PARTS = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+\d*(?![a-z])|[^\W_]+")
-_LONGEST = 300  # words of a question that are looked up
+_LONGEST = 300  # words that are looked up; of a longer text the first and the last, where an error's message stands
 
 
 class NoSearch(RuntimeError):
@@ -92,9 +91,9 @@ def _names(line: str) -> list[str]:
     return [group.rpartition("\t")[2] for group in line.split(" ")]
 
 
-def words(title: str, symptoms: Sequence[str], text: str) -> tuple[str, str, str]:
+def words(title: str, symptoms: Sequence[str], text: str) -> list[str]:
     """What the index has of a claim. It takes longer than to search, and is kept."""
-    return _indexed([title]), _indexed(symptoms), _indexed(_pieces(text))
+    return [_indexed([title]), _indexed(symptoms), _indexed(_pieces(text))]
 
 
 def _pieces(text: str) -> list[str]:
@@ -134,17 +133,19 @@ class _Word(NamedTuple):
 
 def _asked(text: str) -> list[_Word]:
     """The words of a question, each once; those that say nothing only where there are no others."""
-    typed = _RAW.findall(text)[:_LONGEST]
+    typed = _RAW.findall(text)
+    typed = typed if len(typed) <= _LONGEST else [*typed[: _LONGEST // 2], *typed[-_LONGEST // 2 :]]
     found: dict[tuple[str, ...], _Word] = {}
     while typed:
         number = next((n for n in (4, 3, 2) if " ".join(map(_phrase, typed[:n])) in _LONG), 1)
-        phrase = " ".join(map(_phrase, typed[:number]))
-        ways = [phrase, phrase.removesuffix(" loss"), *(_words(typed[0])[-1:] if number == 1 else ())]
+        ways = [" ".join(map(_phrase, typed[:number])).removesuffix(" loss")]
+        ways += _words(typed[0])[-1:] if number == 1 else []
         for pair in (*_ALIASES, *_ALIASES):
             for old, new in (pair, pair[::-1]):
-                ways += [f" {way} ".replace(f" {old} ", f" {new} ").strip() for way in ways]
-                ways = list(dict.fromkeys(ways))
-        found.setdefault(tuple(ways), _Word(" ".join(typed[:number]), tuple(ways)))
+                others = [f" {way} ".replace(f" {old} ", f" {new} ").strip() for way in ways]
+                ways += [way for way in others if way not in ways]
+        ways = tuple(dict.fromkeys([*ways, *(way.replace(" ", "") for way in ways)]))
+        found.setdefault(ways, _Word(" ".join(typed[:number]), ways))
         typed = typed[number:]
     return [word for word in found.values() if word.phrases[0] not in _IGNORED] or [*found.values()]
 
@@ -217,6 +218,8 @@ class Index:
         rows = {word: self._match(word.query) for word in asked}
         is_typed, guessed = any(rows.values()), {}
         for word in [word for word in asked if not rows[word] and len(word.typed) > 3 and not word.is_number][:5]:
+            from difflib import get_close_matches
+
             near = get_close_matches(word.phrases[-1], self._vocabulary, 1, 0.8 if is_typed else 0.6)
             if near:
                 guessed[word.typed] = near[0]
@@ -281,15 +284,10 @@ class Index:
         return lines[max(range(len(lines)), key=lambda number: weights[number])], matched
 
 
-@lru_cache(maxsize=1)
-def _index(entries: tuple[Entry, ...]) -> Index:
-    return Index(entries)
-
-
 def search(entries: Sequence[Entry], text: str) -> list[Found]:
-    """The claims that answer `text`, best first.
+    """The claims that answer `text`, best first. For many questions make an `Index` once.
 
     Raises:
         NoSearch: if this Python's SQLite has no FTS5.
     """
-    return _index(tuple(entries)).search(text).found
+    return Index(entries).search(text).found

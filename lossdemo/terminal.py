@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -31,21 +31,27 @@ def console() -> Console:
 
 def heading(text: str) -> None:
     """A line in bold, where that is wanted."""
-    click.secho(text, bold=not os.environ.get("NO_COLOR") or None)
+    click.echo(_bold(text))
 
 
-def result(title: str, name: str, line: str, spans: Callable[[str], Iterable[tuple[int, int]]]) -> None:
-    """What a search found: the title, the id, and the line that matched; in a terminal wrapped, and with marks."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
-    for text, indent in ((title, ""), (name, "    "), (line, "    ")):
-        if text == name:
-            click.echo(f"{indent}{name}")  # in one line, for it is copied
-        elif text != title or not indent:
-            for part in textwrap.wrap(text, width - len(indent), break_on_hyphens=False, break_long_words=False):
-                for begin, end in sorted(spans(part), reverse=True):
-                    bold = click.style(part[begin:end], bold=not os.environ.get("NO_COLOR") or None)
-                    part = f"{part[:begin]}{bold}{part[end:]}"
-                click.echo(f"{indent}{part}")
+def _bold(text: str) -> str:
+    return click.style(text, bold=not os.environ.get("NO_COLOR") or None)
+
+
+def result(title: str, name: str, line: str, spans: Callable[[str], list[tuple[int, int]]]) -> None:
+    """What a search found: a title, an id, and the line that matched; in a terminal wrapped, what matched in bold."""
+
+    def show(text: str, indent: str) -> None:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
+        for part in textwrap.wrap(text, width - len(indent), break_on_hyphens=False, break_long_words=False):
+            for begin, end in reversed(spans(part)):
+                part = f"{part[:begin]}{_bold(part[begin:end])}{part[end:]}"
+            click.echo(f"{indent}{part}")
+
+    show(title, "")
+    click.echo(f"    {name}")  # in one line, to be copied
+    if line != title:
+        show(line, "    ")
 
 
 def is_narrow(console: Console) -> bool:
