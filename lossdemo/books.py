@@ -61,17 +61,18 @@ class Entry(NamedTuple):
     line: int
     title: str
     basis: str
-    symptoms: tuple[str, ...]
+    symptoms: list[str]
     text: str
-    words: tuple[str, str, str]  # title, symptoms and text as the search has them
+    words: list[str]  # title, symptoms and text as the search has them
 
     @classmethod
     def of(cls, claim: Claim) -> Entry:
         """What is kept of this claim."""
         from lossdemo.search import words
 
-        indexed = words(claim.title, claim.symptoms, claim.text)
-        return cls(claim.id, claim.path.name, claim.line, claim.title, claim.basis, claim.symptoms, claim.text, indexed)
+        title, symptoms, text = claim.title, [*claim.symptoms], claim.text
+        name, indexed = claim.path.name, words(title, symptoms, text)
+        return cls(claim.id, name, claim.line, title, claim.basis, symptoms, text, indexed)
 
 
 def locate(start: Path) -> Place:
@@ -130,7 +131,7 @@ def read_entries(directory: Path) -> list[Entry]:
     try:
         kept = json.loads(file.read_bytes())
         if kept["key"] == key.hexdigest():
-            return [Entry(*rest, tuple(symptoms), text, tuple(words)) for *rest, symptoms, text, words in kept["claims"]]
+            return [Entry(*entry) for entry in kept["claims"]]
     except (OSError, ValueError, LookupError, TypeError):
         pass  # none yet, or not what was written
     from lossdemo.verify.claims import Book
@@ -169,8 +170,9 @@ def find_claim(name: str, ids: Collection[str]) -> str:
     if not wanted:
         raise Unknown(f"{name!r} names no claim: `lossdemo list WORDS` finds one")
     parts = [claim for claim in ids if wanted in claim]
-    if wanted in ids or len(parts) == 1:
-        return wanted if wanted in ids else parts[0]
+    for meant in ([claim for claim in parts if claim == wanted], parts, [c for c in parts if c.startswith(wanted)]):
+        if len(meant) == 1:
+            return meant[0]
     near = sorted(parts or ids, key=lambda claim: _likeness(wanted, claim), reverse=True)[: 8 if parts else 4]
     problem = f"{len(parts)} claims have {name!r} in their id" if parts else f"no claim has {name!r} in its id"
     more = f"\n  and {len(parts) - 8} more: lossdemo list {wanted}" if len(parts) > 8 else ""

@@ -10,8 +10,8 @@ import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
-from difflib import get_close_matches
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
+from itertools import pairwise
 from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,29 +28,39 @@ _ALIASES = (
     ("nll", "negative log likelihood"),
     ("kl", "kullback leibler"),
     ("lr", "learning rate"),
+    ("inf", "infinite"),
+    ("inf", "infinity"),
 )
 _LONG = {name for pair in _ALIASES for name in pair if " " in name}
 # Words of a question that say nothing about what it is about.
 _IGNORED = frozenset(
-    """a about after all also am an and any anyone are as at be because been but by can could did do does doing f for
-    from get gets getting give gives giving got had has have hello help hi how i if in into is it its just like me my
-    nn of on or our please problem pytorch should so some than that the their them then there these they this to too
-    torch try trying up us use used using very want was we were what when where which while who why will with without
-    would you your""".split()
+    re.findall(
+        r"\w+",
+        """
+        a about after all also am an and any anyone are as at be because been but by can could did do does doing f for
+        from get gets getting give gives giving got had happen happened happens has have hello help hi how i if in
+        into is it its just know like me my nn of on or our please problem pytorch really seem seems should so some
+        something than that the their them then there these they this to too torch try trying up us use used using
+        very want was we were what when where which while who why will with without would you your
+        """,
+    )
 )
 _SPELLINGS = (
     (re.compile(r"(?<=\w{3})is(?=(e|ed|er|ers|es|ing|ation|ations)$)"), "iz"),
     (re.compile(r"(?<=\w{2})yse(?=[drs]?$)"), "yze"),
     (re.compile(r"(?<=\w{2})our(?=(s|ed|ing|al|ally|able|hood)?$)"), "or"),
-    (re.compile(r"(?<=[aeiou][^aeiou][aeiou]l)l(?=(ed|ing|er)$)"), ""),
     (re.compile(r"(?<=\w{2})tre(?=[sd]?$)"), "ter"),
+    (re.compile(r"^forgot(ten)?$"), "forget"),
+    (re.compile(r"^froze(n?)$"), "freeze"),
+    (re.compile(r"^(rose|risen)$"), "rise"),
+    (re.compile(r"^(fell|fallen)$"), "fall"),
 )
 _RAW = re.compile(
     r"(?<![\w.])(?:(?<![)\]])-)?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?!\w)"  # a number, with its sign
     r"|[^\W_](?:\w|-(?=[^\W\d_]))*(?:['’]t\b)?"
 )
 _PARTS = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+\d*(?![a-z])|[^\W_]+")
-_LONGEST = 300  # words of a question that are looked up
+_LONGEST = 300  # words that are looked up; of a longer text the first and the last, where an error's message stands
 
 
 class NoSearch(RuntimeError):
@@ -77,9 +87,13 @@ def _indexed(lines: Sequence[str]) -> str:
     return "\n".join(" ".join("\t".join(_words(raw)) for raw in _RAW.findall(line)) for line in lines)
 
 
-def words(title: str, symptoms: Sequence[str], text: str) -> tuple[str, str, str]:
+def _names(line: str) -> list[str]:
+    return [group.rpartition("\t")[2] for group in line.split(" ")]
+
+
+def words(title: str, symptoms: Sequence[str], text: str) -> list[str]:
     """What the index has of a claim. It takes longer than to search, and is kept."""
-    return _indexed([title]), _indexed(symptoms), _indexed(_pieces(text))
+    return [_indexed([title]), _indexed(symptoms), _indexed(_pieces(text))]
 
 
 def _pieces(text: str) -> list[str]:
@@ -119,17 +133,19 @@ class _Word(NamedTuple):
 
 def _asked(text: str) -> list[_Word]:
     """The words of a question, each once; those that say nothing only where there are no others."""
-    typed = _RAW.findall(text)[:_LONGEST]
+    typed = _RAW.findall(text)
+    typed = typed if len(typed) <= _LONGEST else [*typed[: _LONGEST // 2], *typed[-_LONGEST // 2 :]]
     found: dict[tuple[str, ...], _Word] = {}
     while typed:
         number = next((n for n in (4, 3, 2) if " ".join(map(_phrase, typed[:n])) in _LONG), 1)
-        phrase = " ".join(map(_phrase, typed[:number]))
-        ways = [phrase, phrase.removesuffix(" loss"), *(_words(typed[0])[-1:] if number == 1 else ())]
+        ways = [" ".join(map(_phrase, typed[:number])).removesuffix(" loss")]
+        ways += _words(typed[0])[-1:] if number == 1 else []
         for pair in (*_ALIASES, *_ALIASES):
             for old, new in (pair, pair[::-1]):
-                ways += [f" {way} ".replace(f" {old} ", f" {new} ").strip() for way in ways]
-                ways = list(dict.fromkeys(ways))
-        found.setdefault(tuple(ways), _Word(" ".join(typed[:number]), tuple(ways)))
+                others = [f" {way} ".replace(f" {old} ", f" {new} ").strip() for way in ways]
+                ways += [way for way in others if way not in ways]
+        ways = tuple(dict.fromkeys([*ways, *(way.replace(" ", "") for way in ways)]))
+        found.setdefault(ways, _Word(" ".join(typed[:number]), ways))
         typed = typed[number:]
     return [word for word in found.values() if word.phrases[0] not in _IGNORED] or [*found.values()]
 
@@ -162,6 +178,18 @@ class Found:
         return [raw.span() for raw in _RAW.finditer(text) if "\t".join(_words(raw[0])) in self._matched[1]]
 
 
+class Answer(NamedTuple):
+    """What was found, best first.
+
+    `guessed` has words that no claim has, each with the word that was taken for it; `is_typed` says whether any claim
+    has a word as it was typed.
+    """
+
+    found: list[Found]
+    guessed: dict[str, str]
+    is_typed: bool
+
+
 class Index:
     """The claims of a book, in memory.
 
@@ -179,8 +207,8 @@ class Index:
             raise NoSearch(f"this Python's SQLite {sqlite3.sqlite_version} has no FTS5: {error}") from None
         self._db.executemany("INSERT INTO claims VALUES (?, ?, ?)", (entry.words for entry in entries))
 
-    def search(self, text: str) -> tuple[list[Found], dict[str, str]]:
-        """The claims with most of what the text is about, best first, and words taken for others, misspelt as they are.
+    def search(self, text: str) -> Answer:
+        """The claims with most of what the text is about.
 
         A claim's rank grows with FTS5's bm25, in which rare words count more, and titles and symptoms more than text;
         with words that stand near each other as they were typed; and with the share of the words that it has. The
@@ -188,9 +216,11 @@ class Index:
         """
         asked = _asked(text)
         rows = {word: self._match(word.query) for word in asked}
-        guessed = {}
-        for word in [word for word in asked if not rows[word] and not word.is_number][:5]:
-            near = get_close_matches(word.phrases[-1], self._vocabulary, 1, 0.8)
+        is_typed, guessed = any(rows.values()), {}
+        for word in [word for word in asked if not rows[word] and len(word.typed) > 3 and not word.is_number][:5]:
+            from difflib import get_close_matches
+
+            near = get_close_matches(word.phrases[-1], self._vocabulary, 1, 0.8 if is_typed else 0.6)
             if near:
                 guessed[word.typed] = near[0]
                 rows[word] = self._match(f'"{near[0]}"')
@@ -206,29 +236,30 @@ class Index:
             for row, score in found.items():
                 scores[row] += weight * score
                 shares[row] += rarity
-        for one, other in zip(asked, asked[1:]):
+        for one, other in pairwise(asked):
             if rows[one] and rows[other]:
                 for row, score in self._match(f'NEAR("{one.phrases[0]}" "{other.phrases[0]}", 3)').items():
                     scores[row] += score
-        whole = _indexed([" ".join(text.split())])
+        whole = _names(_indexed([" ".join(text.split())]))
         for row in scores:
             title, symptoms, _ = self.entries[row - 1].words
-            scores[row] *= 3 if whole in [title, *symptoms.split("\n")] else 1
+            scores[row] *= 3 if whole in map(_names, [title, *symptoms.split("\n")]) else 1
         best = max(shares.values(), default=0)
-        rank = {row: scores[row] * shares[row] for row in scores if shares[row] >= best / 2}
-        must = [word for word in asked if not word.is_number or not is_long]
-        return [
-            Found(self.entries[row - 1], all(row in rows[word] for word in must), row, asked_for, self)
+        rank = {row: scores[row] * shares[row] for row in scores if shares[row] >= best / 4}
+        must = [rows[word] for word in asked if not (word.is_number and is_long)]
+        found = [
+            Found(self.entries[row - 1], not guessed and all(row in has for has in must), row, asked_for, self)
             for row in sorted(rank, key=lambda row: rank[row], reverse=True)
-        ], guessed
+        ]
+        return Answer(found, guessed, is_typed)
 
     def _match(self, query: str) -> dict[int, float]:
-        scored = "SELECT rowid, -bm25(claims, 10, 6, 1) FROM claims WHERE claims MATCH ?"
+        scored = "SELECT rowid, -bm25(claims, 4, 3, 0.1) FROM claims WHERE claims MATCH ?"
         return dict(self._db.execute(scored, (query,)))
 
     @cached_property
     def _vocabulary(self) -> set[str]:
-        return {word for entry in self.entries for part in entry.words for word in part.split()}
+        return {word for entry in self.entries for part in entry.words for word in part.split()} - _IGNORED
 
     def best_line(self, row: int, asked: dict[str, float]) -> tuple[str, set[str]]:
         """The line of a claim with the rarest of these queries, and the words, as indexed, that they find in it."""
@@ -242,7 +273,9 @@ class Index:
             sql = f"SELECT {columns} FROM claims WHERE claims MATCH ? AND rowid = ?"
             for marked in self._db.execute(sql, (query, row)):
                 inside = False
-                for number, line in enumerate("\n".join(part for part, block in zip(marked, blocks) if block).split("\n")):
+                for number, line in enumerate(
+                    "\n".join(part for part, block in zip(marked, blocks) if block).split("\n")
+                ):
                     weights[number] += weight if "\1" in line else 0
                     for group in line.split(" "):
                         if inside or "\1" in group:
@@ -251,15 +284,10 @@ class Index:
         return lines[max(range(len(lines)), key=lambda number: weights[number])], matched
 
 
-@lru_cache(maxsize=1)
-def _index(entries: tuple[Entry, ...]) -> Index:
-    return Index(entries)
-
-
 def search(entries: Sequence[Entry], text: str) -> list[Found]:
-    """The claims that answer `text`, best first.
+    """The claims that answer `text`, best first. For many questions make an `Index` once.
 
     Raises:
         NoSearch: if this Python's SQLite has no FTS5.
     """
-    return _index(tuple(entries)).search(text)[0]
+    return Index(entries).search(text).found
