@@ -1,4 +1,4 @@
-"""The pages written by hand: the loop of start.md learns, and each sentence beside it and each row of a table is true."""
+"""The pages written by hand: the loop of start.md learns; each sentence beside it, and each row of a table, is true."""
 
 import math
 import re
@@ -412,3 +412,51 @@ def test_links_to_claims_lead_to_claims(page: str) -> None:
     for _, target in read_page(SPEC / page).links:
         path, _, anchor = target.partition("#")
         assert not anchor or anchor in read_page(SPEC / path if path else SPEC / page).anchors, target
+
+
+CHAPTERS = sorted(path for path in SPEC.glob("*.md") if read_page(path).is_chapter)
+NO_SYMBOL = re.compile(  # functions by their usual names, signs of numbers, and what only sets the type
+    "t?frac|sqrt|sum|log|exp|cos|max|min|cdot|times|q?quad|left|right|[Bb]ig[lr]?|[lg]e|ne|approx|hat|bar|dots|[lr][Vv]ert"
+)
+
+
+def symbols(formula: str) -> set[str]:
+    """The letters and signs of a formula, without words and names of functions."""
+    formula = re.sub(r"\\(text|mathrm|operatorname|begin|end)\s*\{[^}]*\}", " ", formula)
+    found = {sign.removeprefix("\\") for sign in re.findall(r"\\[A-Za-z]+|[A-Za-z]", formula)}
+    return {sign for sign in found if not NO_SYMBOL.fullmatch(sign)}
+
+
+def formulas(text: str) -> list[str]:
+    """What a page sets as mathematics, displayed or within a line."""
+    displayed = re.findall(r"^```math\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
+    return displayed + re.findall(r"\$([^$\n]+(?:\n[^$\n]+)?)\$", prose)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_every_symbol_of_a_chapter_is_in_the_glossary(chapter: Path) -> None:
+    """The sign stands in a row that holds everywhere, or names the chapter."""
+    known = set()
+    for signs, _, places in tables("glossary.md")[-1]:
+        if places == "everywhere" or chapter.stem in places.split(", "):
+            known |= {symbol for formula in formulas(signs) for symbol in symbols(formula)}
+    assert {symbol for formula in formulas(chapter.read_text()) for symbol in symbols(formula)} <= known
+
+
+def test_every_row_of_symbols_is_needed() -> None:
+    """A sign that a row gives a meaning in a chapter is used there."""
+    used = {path.stem: {s for f in formulas(path.read_text()) for s in symbols(f)} for path in CHAPTERS}
+    for signs, _, places in tables("glossary.md")[-1]:
+        chapters = list(used) if places == "everywhere" else places.split(", ")
+        for sign in (symbol for formula in formulas(signs) for symbol in symbols(formula)):
+            assert any(sign in used.get(chapter, ()) for chapter in chapters), (sign, places)
+
+
+def test_every_word_has_a_claim_and_words_are_in_order() -> None:
+    """A reader who looks a word up finds it by the alphabet, and is led to a claim."""
+    words, ours, _ = tables("glossary.md")
+    names = [read(word).lower() for word, _ in words]
+    assert names == sorted(names)
+    for row in (*words, *ours):
+        assert re.search(r"\]\((?!start)\w+\.md#", row[-1]), row[0]
