@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv$(addprefix -,$(TORCH))
 BIN := $(VENV)/bin
 
-.PHONY: verify test prove bench figures lint dist
+.PHONY: verify test prove bench indexes figures lint dist
 
 # The book: every claim verified on this machine. With TORCH, docs/verdicts keeps what was found.
 verify: $(VENV)/installed
@@ -22,6 +22,10 @@ prove: $(VENV)/installed
 # What the harness costs against plain exec; the ratio stands in brackets behind the medians.
 bench: $(VENV)/installed
 	$(BIN)/pytest tests/bench_harness.py --benchmark-columns=min,median,max
+
+# symptoms.md, names.md and the first lines of each chapter, written anew from the claims.
+indexes: $(VENV)/installed
+	$(BIN)/python -m lossdemo.indexes
 
 # The book's figures, drawn anew into spec/figures.
 figures: $(VENV)/installed

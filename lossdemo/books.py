@@ -8,7 +8,10 @@ import os
 from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from lossdemo.verify.claims import Claim
 
 PACKAGE = Path(__file__).parent
 # Where pytest looks for its settings, in a directory and in those above it.
@@ -60,6 +63,16 @@ class Entry(NamedTuple):
     basis: str
     symptoms: list[str]
     text: str
+    words: list[str]  # title, symptoms and text as the search has them
+
+    @classmethod
+    def of(cls, claim: Claim) -> Entry:
+        """What is kept of this claim."""
+        from lossdemo.search import words
+
+        title, symptoms, text = claim.title, [*claim.symptoms], claim.text
+        name, indexed = claim.path.name, words(title, symptoms, text)
+        return cls(claim.id, name, claim.line, title, claim.basis, symptoms, text, indexed)
 
 
 def locate(start: Path) -> Place:
@@ -109,7 +122,7 @@ def _read_settings(file: Path) -> dict[str, Any] | None:
 def read_entries(directory: Path) -> list[Entry]:
     """The claims of a book in its order, from the user's cache if nothing that they depend on has changed since."""
     pages = sorted(path for path in directory.rglob("*") if path.suffix.lower() in (".md", ".markdown"))
-    readers = [PACKAGE / "verify" / "claims.py", Path(str(find_spec("markdown_it").origin))]  # pyrefly: ignore
+    readers = [PACKAGE / "verify" / "claims.py", PACKAGE / "search.py", Path(str(find_spec("markdown_it").origin))]  # pyrefly: ignore
     key = hashlib.sha256()
     for path in (*readers, *(page for page in pages if page.is_file())):
         content = path.read_bytes() if os.access(path, os.R_OK) else b""
@@ -123,7 +136,7 @@ def read_entries(directory: Path) -> list[Entry]:
         pass  # none yet, or not what was written
     from lossdemo.verify.claims import Book
 
-    claims = [Entry(c.id, c.path.name, c.line, c.title, c.basis, [*c.symptoms], c.text) for c in Book(directory)]
+    claims = [Entry.of(claim) for claim in Book(directory)]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_suffix(f".{os.getpid()}")
@@ -157,8 +170,9 @@ def find_claim(name: str, ids: Collection[str]) -> str:
     if not wanted:
         raise Unknown(f"{name!r} names no claim: `lossdemo list WORDS` finds one")
     parts = [claim for claim in ids if wanted in claim]
-    if wanted in ids or len(parts) == 1:
-        return wanted if wanted in ids else parts[0]
+    for meant in ([claim for claim in parts if claim == wanted], parts, [c for c in parts if c.startswith(wanted)]):
+        if len(meant) == 1:
+            return meant[0]
     near = sorted(parts or ids, key=lambda claim: _likeness(wanted, claim), reverse=True)[: 8 if parts else 4]
     problem = f"{len(parts)} claims have {name!r} in their id" if parts else f"no claim has {name!r} in its id"
     more = f"\n  and {len(parts) - 8} more: lossdemo list {wanted}" if len(parts) > 8 else ""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,12 +21,14 @@ from lossdemo.interrupt import INTERRUPTS
 from lossdemo.verify.options import PROVE, RECORD, REPLACE, SETTINGS, Option
 
 if TYPE_CHECKING:
+    from lossdemo import search
     from lossdemo.runs import Outcome
     from lossdemo.session import Session
-    from lossdemo.verify.claims import Book, Problem
+    from lossdemo.verify.claims import Book, Claim, Page, Problem
     from lossdemo.verify.verdicts import Record, Verdicts
 
 BASES = ("mathematics", "documented", "observed")
+SHOWN = 10  # of what a search finds
 FILE = click.Path(path_type=Path)
 
 
@@ -70,16 +73,31 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
     return [name for name in names if name.startswith(incomplete)]
 
 
-@main.command("list")
+class _Text(click.Command):
+    """A command whose words may begin with a minus, as -100 and what is pasted: it has no short options but -h."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """With a blank before it, a word is no option to click."""
+        return super().parse_args(
+            ctx, [f" {word}" if re.match(r"-(?!h$)[^-]|--[^=]*\s", word) else word for word in args]
+        )
+
+
+@main.command("list", cls=_Text)
 @click.argument("words", nargs=-1)
 @click.option("--basis", type=click.Choice(BASES, case_sensitive=False), help="Only claims that rest on it.")
 @click.option("--chapter", help="Only claims of this chapter, as outliers or outliers.md.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, one object a claim.")
-def list_claims(words: tuple[str, ...], basis: str | None, chapter: str | None, as_json: bool) -> None:
-    """List the claims whose title, text or id has all WORDS, each with its id; return 1 if there is none.
+@click.option("--all", "everything", is_flag=True, help=f"Not only the best {SHOWN}.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, one object a claim; all of them.")
+def list_claims(
+    words: tuple[str, ...], basis: str | None, chapter: str | None, everything: bool, as_json: bool
+) -> None:
+    """Find the claims that answer WORDS: what you see, a name, a number, an error's text; without WORDS list the book.
+
+    The best come first, each with its id and the line that has most of the words. Returns 1 if nothing is found.
 
     \b
-    Example: lossdemo list huber outlier
+    Example: lossdemo list loss stuck at 0.693
     """
     entries = books.read_entries(_place().directory)
     chapters = list(dict.fromkeys(entry.chapter for entry in entries))
@@ -87,63 +105,93 @@ def list_claims(words: tuple[str, ...], basis: str | None, chapter: str | None, 
     if chapter is not None and not only:
         names = ", ".join(name.removesuffix(".md") for name in chapters)
         raise click.BadParameter(f"{chapter!r} is not one of {names}", param_hint="'--chapter'")
-    wanted = " ".join(words).lower().split()
-    found = [
-        entry
-        for entry in entries
-        if basis in (None, entry.basis)
-        and only in (None, entry.chapter)
-        and all(word in f"{entry.title}\n{entry.text}\n{entry.id}".lower() for word in wanted)
-    ]
+    book = [entry for entry in entries if basis in (None, entry.basis) and only in (None, entry.chapter)]
+    text = " ".join(words).strip()
+    found, guessed, is_typed = _search(book, text) if text else ([], {}, bool(book))
     if as_json:
-        fields = [field for field in books.Entry._fields if field != "text"]
-        click.echo(json.dumps([{field: getattr(entry, field) for field in fields} for entry in found], indent=1))
+        hits = [{"match": hit.line, "complete": hit.complete} for hit in found]
+        shown = zip([hit.entry for hit in found], hits) if text else zip(book, [{}] * len(book))
+        left_out = ("text", "words")
+        fields = [{k: v for k, v in entry._asdict().items() if k not in left_out} | hit for entry, hit in shown]
+        click.echo(json.dumps(fields, indent=1))
+    elif text:
+        shown = found if everything else found[:SHOWN]
+        for typed, near in guessed.items():
+            click.echo(f"no claim has {typed!r}; nearest: {near}")
+        for hit in shown:
+            terminal.result(hit.entry.title, hit.entry.id, hit.line, hit.spans)
+        rest = f"--all shows {len(found) - len(shown)} more" if len(shown) < len(found) else str(len(found))
+        counted = f"{rest} of {terminal.count(len(entries), 'claim')}"
+        click.echo(counted if found else "no claim has any of that")
     else:
-        for name, there in groupby(found, key=lambda entry: entry.chapter):
-            terminal.heading(name)
-            click.echo("\n".join(f"  {entry.title}\n    {entry.id}" for entry in there))
-        counted = f"{len(found)} of {terminal.count(len(entries), 'claim')}"
-        click.echo(counted if found else "no claim has all of that")
-    sys.exit(0 if found else 1)
+        _list(book)
+        click.echo(f"{len(book)} of {terminal.count(len(entries), 'claim')}")
+    sys.exit(0 if is_typed else 1)
+
+
+def _search(entries: list[books.Entry], text: str) -> search.Answer:
+    from lossdemo import search
+
+    try:
+        return search.Index(entries).search(text)
+    except search.NoSearch as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _list(entries: Iterable[books.Entry]) -> None:
+    for name, there in groupby(entries, key=lambda entry: entry.chapter):
+        terminal.heading(name)
+        click.echo("\n".join(f"  {entry.title}\n    {entry.id}" for entry in there))
 
 
 @main.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True, shell_complete=_complete)
+@click.argument("names", metavar="[ID or CHAPTER]...", nargs=-1, required=True, shell_complete=_complete)
+@click.option(
+    "--script", "as_script", is_flag=True, help="As a Python file that runs: lossdemo show ID --script | python"
+)
 @click.option("--verdicts", "file", type=FILE, help="A verdict file: outcome, and mutants killed.")
-def show(ids: tuple[str, ...], file: Path | None) -> None:
-    """Show the claims with these IDs, or with unambiguous parts of them.
+def show(names: tuple[str, ...], as_script: bool, file: Path | None) -> None:
+    """Show the claims with these ids, or with parts of id or title that no other has, and the claims of a chapter.
 
     \b
     Example: lossdemo show momentum-applies
     """
+    from lossdemo.verify.claims import Page
+
     book = _book()
-    claims = {claim.id: claim for claim in book}
-    found = [claims[_find(name, book)] for name in ids]
+    found = [_find(name, book) for name in names]
     verdicts = _read(file) if file else None
+    if as_script:
+        from lossdemo.script import script
+
+        claims = [claim for part in found for claim in (part.claims if isinstance(part, Page) else [part])]
+        click.echo("\n".join(script(claim, f"{_near(claim.path)}#{claim.id}") for claim in claims), nl=False)
+        return
     console = terminal.console()
-    for number, claim in enumerate(found):
+    for number, part in enumerate(found):
         if number:
             click.echo()
-        if console.is_terminal:
-            terminal.render(console, terminal.legible(claim.text))
-        else:
-            click.echo(terminal.legible(claim.text).strip())
-        click.echo(f"\n{_near(claim.path)}:{claim.line}\nRun it: lossdemo verify {claim.id}")
+        if isinstance(part, Page):
+            terminal.render(console, re.split(r"^(?:```|\||<|!\[|## )", part.text, maxsplit=1, flags=re.MULTILINE)[0])
+            click.echo("\n".join(f"  {claim.title}\n    {claim.id}" for claim in part.claims))
+            click.echo(f"\n{_near(part.path)}\nRun it: lossdemo verify {part.path.stem}")
+            continue
+        terminal.render(console, part.text)
+        click.echo(f"\n{_near(part.path)}:{part.line}\nRun it: lossdemo verify {part.id}")
         if verdicts:
-            records = [record for record in verdicts.records if record.claim == claim.id]
+            records = [record for record in verdicts.records if record.claim == part.id]
             lines = [f"{record.setting}: {record.outcome}{_killing(record)}" for record in records]
             click.echo("\n".join(lines) or f"{file} has no verdict on it")
-    _end_with([problem for path in {claim.path for claim in found} for problem in book.checked[path].problems])
+    _end_with([problem for path in {part.path for part in found} for problem in book.checked[path].problems])
 
 
-def _find(name: str, book: Book) -> str:
-    ids = [claim.id for claim in book]
-    chapter = books.find_chapter(name, [path.name for path in book.pages])
-    if chapter and name not in ids:
-        name = chapter.removesuffix(".md")
-        raise click.UsageError(f"{name} is a chapter: lossdemo list --chapter {name}")
+def _find(name: str, book: Book) -> Page | Claim:
+    """The chapter or the claim that a name stands for; an id wins over a chapter."""
+    claims = {claim.id: claim for claim in book}
+    pages = {path.name: page for path, page in book.pages.items()}
+    chapter = books.find_chapter(name, pages)
     try:
-        return books.find_claim(name, ids)
+        return pages[chapter] if chapter and name not in claims else claims[books.find_claim(name, claims)]
     except books.Unknown as error:
         raise click.UsageError(str(error)) from None
 

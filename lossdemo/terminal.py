@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -29,7 +31,27 @@ def console() -> Console:
 
 def heading(text: str) -> None:
     """A line in bold, where that is wanted."""
-    click.secho(text, bold=not os.environ.get("NO_COLOR") or None)
+    click.echo(_bold(text))
+
+
+def _bold(text: str) -> str:
+    return click.style(text, bold=not os.environ.get("NO_COLOR") or None)
+
+
+def result(title: str, name: str, line: str, spans: Callable[[str], list[tuple[int, int]]]) -> None:
+    """What a search found: a title, an id, and the line that matched; in a terminal wrapped, what matched in bold."""
+
+    def show(text: str, indent: str) -> None:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
+        for part in textwrap.wrap(text, width - len(indent), break_on_hyphens=False, break_long_words=False):
+            for begin, end in reversed(spans(part)):
+                part = f"{part[:begin]}{_bold(part[begin:end])}{part[end:]}"
+            click.echo(f"{indent}{part}")
+
+    show(title, "")
+    click.echo(f"    {name}")  # in one line, to be copied
+    if line != title:
+        show(line, "    ")
 
 
 def is_narrow(console: Console) -> bool:
@@ -53,11 +75,14 @@ def count(number: int, noun: str) -> str:
 
 
 def render(console: Console, markdown: str) -> None:
-    """Prose as wide as the terminal; code as it stands, since a wrapped line is no longer the example."""
+    """In a terminal prose as wide as that; code as it stands, since a wrapped line is no longer the example."""
+    if not console.is_terminal:
+        click.echo(legible(markdown).strip())
+        return
     from rich.markdown import Markdown
     from rich.text import Text
 
-    for part in _CODE.split(markdown):
+    for part in _CODE.split(legible(markdown)):
         if part.startswith(("```", "~~~")):
             code = "\n".join(f"  {line}" for line in part.splitlines()[1:-1])
             console.print(Text(f"{code}\n", style="cyan"), soft_wrap=True)

@@ -98,10 +98,10 @@ def test_settings_that_are_wrong_are_said(project: Path, name: str, text: str, m
 
 def test_what_is_kept_is_the_book(cache: Path) -> None:
     """The first time as the second, which reads no Markdown."""
-    wanted = [Entry(c.id, c.path.name, c.line, c.title, c.basis, [*c.symptoms], c.text) for c in Book(ROOT / "spec")]
+    wanted = [Entry.of(claim) for claim in Book(ROOT / "spec")]
     assert read_entries(ROOT / "spec") == wanted
     [file] = (cache / "lossdemo").iterdir()
-    file.write_text(json.dumps({**json.loads(file.read_text()), "claims": [["id", "x.md", 1, "Kept", "", [], ""]]}))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "claims": [["id", "x.md", 1, "Kept", "", [], "", []]]}))
     assert [entry.title for entry in read_entries(ROOT / "spec")] == ["Kept"]
 
 
@@ -128,6 +128,7 @@ def test_what_is_kept_is_never_stale(project: Path, cache: Path, monkeypatch: py
     kept = json.loads(file.read_text())["key"]
     (project / "verify").mkdir()
     (project / "verify" / "claims.py").write_text("another reader")
+    (project / "search.py").write_text("another search")
     monkeypatch.setattr(books, "PACKAGE", project)
     titles()
     assert json.loads(file.read_text())["key"] != kept
@@ -188,8 +189,9 @@ def test_a_claim_may_be_named_in_several_ways(name: str) -> None:
 
 
 def test_an_id_that_is_part_of_another_is_itself() -> None:
-    """The whole wins over the part."""
+    """The whole wins over the part, and a beginning over a middle."""
     assert find_claim("a", ["a", "ab"]) == "a"
+    assert find_claim("a", ["bac", "ab"]) == "ab"
 
 
 @pytest.mark.parametrize(

@@ -287,11 +287,36 @@ def test_reads_past_a_byte_order_mark_and_returns(tmp_path: Path) -> None:
     assert (claim.line, claim.examples[0].lineno, len(claim.preamble)) == (7, 11, 1)
 
 
-def test_refuses_code_in_a_page_without_claims(tmp_path: Path) -> None:
-    """README.md and sources.md have no claims, so code in them would not be run."""
-    page = "# Sources\n\n## S1\n\n```python\n>>> 1\n1\n```\n"
-    assert refusals(tmp_path, sources=page)[0][:2] == ("sources.md", 5)
-    assert book(tmp_path, sources="# Sources\n\n## S1\n").claims(tmp_path / "sources.md") == []
+def test_a_page_may_say_that_it_has_no_claims(tmp_path: Path) -> None:
+    """It may show code then, as README.md may; its headings are no claims."""
+    page = "# Start\n\nThis page has no claims.\n\n## The loop\n\n```python\nprint(1)\n```\n"
+    pages = book(tmp_path, start=page, README=page.replace("This page has no claims.", ""))
+    assert [pages.claims(tmp_path / name) for name in ("start.md", "README.md")] == [[], []]
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["This page has no claims. Or has it?", "> This page has no claims.", "```text\nThis page has no claims.\n```"],
+)
+def test_a_chapter_that_nearly_says_that_it_has_no_claims_is_read(tmp_path: Path, before: str) -> None:
+    """Word for word, in a paragraph of its own: nothing else keeps claims from being run."""
+    text = CHAPTER.replace("# Sums\n", f"# Sums\n\n{before}\n", 1)
+    assert before in text
+    assert len(book(tmp_path, sums=text).claims(tmp_path / "sums.md")) == 1
+    late = book(tmp_path, sums=CHAPTER.replace("\n\nBasis", "\n\nThis page has no claims.\n\nBasis", 1))
+    assert len(late.claims(tmp_path / "sums.md")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("start", "# Start\n\nThis page has no claims.\n\n## S\n"), ("README", "# Book\n\n\n\n## S\n")]
+)
+@pytest.mark.parametrize("second", ["```python\n>>> 1\n1\n```", "```text\n>>> 1\n```", "Basis: observed · Source: me"])
+def test_refuses_claims_in_a_page_without_claims(tmp_path: Path, name: str, first: str, second: str) -> None:
+    """What looks like a claim would not be run there."""
+    (refusal,) = refusals(tmp_path, **{name: f"{first}\n{second}\n"})
+    assert refusal[0] == f"{name}.md"
+    assert refusal[1] == (8 if ">>> 1\n1" in second or "text" in second else 7)
+    assert "this page has no claims, so" in refusal[2]
 
 
 def test_links_to_other_pages_resolve(tmp_path: Path) -> None:

@@ -19,12 +19,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle, PathPatch, Rectangle
 from matplotlib.text import Text
+from torch.nn import functional as F
 
 from lossdemo import closed_form, data, figures, plot
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "spec" / "figures"
+BCE, HINGE = "binary_cross_entropy_with_logits", "hinge_embedding_loss"
 FAMILIES = [name for name in figures.FIGURES if name.endswith("-losses")]
 
 
@@ -92,6 +95,19 @@ def test_the_same_bytes_are_drawn_again(name: str, redrawn: Path, tmp_path: Path
         figure.savefig(tmp_path / "again.svg", metadata=plot.METADATA[".svg"])
         FigureCanvasAgg(figure).draw()  # laid out again as it was, for the tests that ask where words are
     assert (tmp_path / "again.svg").read_bytes() == (redrawn / f"{name}.svg").read_bytes()
+
+
+CAPTIONED = re.compile(r"^!\[[^]]+\]\(figures/([\w-]+)\.svg\)\n\n\*([A-Z`][^*]+\.)\*\n\n", re.MULTILINE)
+
+
+def test_every_figure_has_a_caption_that_all_can_see() -> None:
+    """Below each, in italics: one to three sentences."""
+    pages = "".join(page.read_text() for page in sorted((ROOT / "spec").glob("*.md")))
+    captions = dict(CAPTIONED.findall(pages))
+    assert set(captions) == set(figures.FIGURES)
+    for caption in captions.values():
+        assert 1 <= len(re.findall(r"\.(?=\s|$)", caption)) <= 3
+        assert len(caption) < 320
 
 
 def pictures() -> Iterator[tuple[str, str]]:
@@ -177,7 +193,7 @@ def test_the_right_panel_is_the_slope_of_the_left(name: str) -> None:
         assert curves - marks
         for curve in curves - marks:
             (x, loss), (_, slope) = line(left, curve), line(right, curve)
-            apart = np.diff(x) > 1e-6
+            apart = np.diff(x) > 1e-4
             between = np.diff(loss)[apart] / np.diff(x)[apart]
             ends = np.array([slope[:-1], slope[1:]])[:, apart]
             assert len(x) > 6
@@ -185,33 +201,83 @@ def test_the_right_panel_is_the_slope_of_the_left(name: str) -> None:
             assert (between < ends.max(0) + 0.01).all()
 
 
-def test_the_losses_are_torchs() -> None:
-    """Values at a few places, as torch gives them."""
-    z, y = torch.linspace(-4, 4, 65, dtype=torch.float64), torch.zeros(65, dtype=torch.float64)
-    left, _ = drawn("regression-losses").axes
-    for name, loss in [
-        ("MSE", torch.nn.MSELoss(reduction="none")),
-        ("MAE", torch.nn.L1Loss(reduction="none")),
-        ("Huber\nδ = 2", torch.nn.HuberLoss(reduction="none", delta=2)),
-        ("SmoothL1\nβ = 2", torch.nn.SmoothL1Loss(reduction="none", beta=2)),
+def test_the_losses_are_the_closed_forms() -> None:
+    """Values and slopes of every curve of the families, by the formulas instead of by torch."""
+    compared = 0
+    for name, first, curves in [
+        ("regression-losses", 0, {"MSE": ("mse_loss", 0, {}), "MAE": ("l1_loss", 0, {})}),
+        ("regression-losses", 0, {"Huber\nδ = 2": ("huber_loss", 0, {"delta": 2})}),
+        ("regression-losses", 0, {"SmoothL1\nβ = 2": ("smooth_l1_loss", 0, {"beta": 2})}),
+        ("binary-losses", 0, {"BCEWithLogits, y = 1\nSoftMargin, y = 1": (BCE, 1, {})}),
+        ("binary-losses", 0, {"BCEWithLogits, y = 0\nSoftMargin, y = −1": (BCE, 0, {})}),
+        ("binary-losses", 0, {"BCEWithLogits, y = 0\nSoftMargin, y = −1": ("soft_margin_loss", -1, {})}),
+        ("distribution-losses", 0, {f"count {count}": ("poisson_nll_loss", count, {}) for count in (1, 4)}),
+        (
+            "ranking-losses",
+            2,
+            {f"y = {sign}1": (HINGE, int(f"{sign or ''}1".replace("−", "-")), {}) for sign in ("", "−")},
+        ),
     ]:
-        x, value = line(left, name)
-        np.testing.assert_allclose(np.interp(z, x, value), loss(z, y), atol=1e-6)
+        values, slopes = drawn(name).axes[first : first + 2]
+        for curve, (loss, target, arguments) in curves.items():
+            x, value = line(values, curve)
+            formula = closed_form.LOSSES[loss](x, target, reduction="none", **arguments)
+            np.testing.assert_allclose(value, formula.value, atol=1e-9)
+            slope = line(slopes, curve)[1]
+            there = ~np.isnan(slope)
+            np.testing.assert_allclose(slope[there], formula.gradient["input"][there], atol=1e-9)
+            compared += 1
+    assert compared == 11
+
+
+def test_cross_entropy_is_drawn_over_three_logits() -> None:
+    """By the formula: log(1 + 2 exp(-gap)), the same of the probabilities, and the probability itself."""
     left, _ = drawn("class-losses").axes
-    gap, value = line(left, "cross-entropy\nafter a softmax")
-    logits = torch.nn.functional.pad(torch.tensor(gap)[:, None], (0, 2))
-    target = torch.zeros(len(gap), dtype=torch.long)
-    expected = torch.nn.functional.cross_entropy(logits.softmax(1), target, reduction="none")
-    np.testing.assert_allclose(value, expected)
+    gap, plain = line(left, "cross-entropy")
+    p = 1 / (1 + 2 * np.exp(-gap))
+    np.testing.assert_allclose(plain, -np.log(p))
+    np.testing.assert_allclose(line(left, "NLLLoss on\nprobabilities")[1], -p)
+    others = (1 - p) / 2
+    np.testing.assert_allclose(line(left, "cross-entropy\nafter a softmax")[1], np.log(1 + 2 * np.exp(others - p)))
+
+
+def test_kl_divergences_and_triplets_are_the_formulas() -> None:
+    """KL in both directions, where p is 0.8, and the triplet loss over the difference of the distances."""
+    forward, reverse = (line(drawn("distribution-losses").axes[4], n) for n in ("KLDivLoss: KL(p ‖ q)", "KL(q ‖ p)"))
+    q = forward[0]
+    np.testing.assert_allclose(forward[1], 0.8 * np.log(0.8 / q) + 0.2 * np.log(0.2 / (1 - q)), atol=1e-12)
+    np.testing.assert_allclose(reverse[1], q * np.log(q / 0.8) + (1 - q) * np.log((1 - q) / 0.2), atol=1e-12)
+    difference, triplet = line(drawn("ranking-losses").axes[4], "margin 1")
+    np.testing.assert_allclose(triplet, np.maximum(0, difference + 1), atol=1e-9)
+    for y, sign in (("y = 1", -1), ("y = −1", 1)):
+        scores, loss = line(drawn("ranking-losses").axes[0], y)
+        np.testing.assert_allclose(loss, np.maximum(0, sign * scores + 1), atol=1e-9)
+
+
+def test_open_circles_are_the_ends_of_each_jump() -> None:
+    """Two beside each kink, where the slope changes: of MAE, of the two labels' scores, of a pair and of a triplet."""
+    jumps = {"regression-losses": {1: {0: {-1, 1}}}, "ranking-losses": {1: {1: {-1, 0}, -1: {0, 1}}}}
+    jumps["ranking-losses"] |= {3: {1: {-1, 0}}, 5: {-1: {0, 1}}}
+    for name, panels in jumps.items():
+        for panel, expected in panels.items():
+            ends = [found for found in drawn(name).axes[panel].lines if found.get_markerfacecolor() == "white"]
+            found = {
+                round(mark.get_xdata()[0], 3): set(np.round(mark.get_ydata(), 9))
+                for mark in ends
+                if len(mark.get_xdata())
+            }
+            assert found == expected
 
 
 def test_marks_of_the_distributions_are_where_the_losses_are_least() -> None:
     """Poisson at the logarithm of the count, Gaussian at the squared error, the divergence at q = p."""
     poisson, _, gaussian, _, divergence, _ = drawn("distribution-losses").axes
-    for count in (1, 4):
-        assert line(poisson, f"log {count}") == (pytest.approx([math.log(count)]), [count - count * math.log(count)])
+    for count, name in [(1, "log 1 = 0"), (4, "log 4 = 1.39")]:
+        assert line(poisson, name) == ([math.log(count)], [count - count * math.log(count)])
+        assert line(poisson, f"count {count}")[1].min() >= count - count * math.log(count)
     for error in (1, 2):
         assert line(gaussian, f"v = {error**2}") == ([error**2], pytest.approx([math.log(error) + 0.5]))
+        assert line(gaussian, f"error {error}")[1].min() >= math.log(error) + 0.5
     assert line(divergence, "q = p") == ([0.8], pytest.approx([0], abs=1e-12))
 
 
@@ -280,14 +346,49 @@ def test_the_standardized_line_arrives_and_the_raw_one_does_not() -> None:
         assert (path[1] == pytest.approx(path[-1], rel=0.05, abs=0.5)) is True
 
 
-def test_the_optimizers_take_their_own_first_steps() -> None:
-    """From the same start, SGD and momentum step along the gradient, Adam by its rate in each weight."""
-    axes = drawn("optimizer-paths").axes
-    paths = [next(found.get_xydata() for found in panel.lines if len(found.get_xdata()) == 31) for panel in axes]
-    sgd, momentum, adam = (path[1] - path[0] for path in paths)
-    assert all((path[0] == paths[0][0]).all() for path in paths)
-    assert momentum / 0.02 == pytest.approx(sgd / 0.09)
-    assert np.abs(adam) == pytest.approx([0.3, 0.3])
+def descent(kind: str, lr: float, curvature: float, start: list[float], turned: float) -> tuple[np.ndarray, float]:
+    """Thirty steps on (w·a)² / 2 + curvature (w·b)² / 2, with a and b turned from the axes: path and last loss."""
+    c, s = math.cos(turned), math.sin(turned)
+    axis = torch.tensor([[c, s], [-s, c]], dtype=torch.float64)
+    w = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    makers = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}
+    optimizer = makers[kind]([w], lr) if kind in makers else torch.optim.SGD([w], lr, momentum=0.9)
+
+    def loss() -> torch.Tensor:
+        return ((axis @ w) ** 2 * torch.tensor([1, curvature])).sum() / 2
+
+    path = [w.tolist()]
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+        path.append(w.tolist())
+    return np.array(path), loss().item()
+
+
+def test_each_optimizer_has_the_rate_that_brings_it_furthest() -> None:
+    """Of those that the caption names none leaves a smaller loss; paths and losses are those of a loop by hand."""
+    rates = [digit * 10.0**power for power in (-3, -2, -1, 0) for digit in (1, 1.5, 2, 3, 5, 7)]
+    assert pytest.approx(rates) == figures.RATES
+    for panel in drawn("optimizer-paths").axes:
+        kind, _, rate = panel.get_title(loc="left").partition(", lr ")
+        tried = {lr: descent(kind, lr, 50, [-4, -1], 0.4) for lr in rates}
+        best = min(tried, key=lambda lr: tried[lr][1])
+        assert best == pytest.approx(float(rate))
+        [path] = [found.get_xydata() for found in panel.lines if len(found.get_xdata()) == 31]
+        np.testing.assert_allclose(path, tried[best][0], atol=1e-9)
+        assert f"loss after 30 steps: {tried[best][1]:.3f}" in [text.get_text() for text in panel.texts]
+
+
+def test_another_surface_ranks_the_optimizers_otherwise() -> None:
+    """Here Adam is best and SGD worst; with a curvature of 20, and turned by 0.7, SGD is best."""
+    order = []
+    for curvature, turned in [(50, 0.4), (20, 0.7)]:
+        kinds = "SGD", "momentum 0.9", "Adam"
+        least = {kind: min(descent(kind, lr, curvature, [-4, -1], turned)[1] for lr in figures.RATES) for kind in kinds}
+        order.append(sorted(least, key=lambda kind: least[kind]))
+    assert order[0] == ["Adam", "momentum 0.9", "SGD"]
+    assert order[1][0] == "SGD"
 
 
 def test_the_wrong_start_is_left_at_the_marked_steps() -> None:
@@ -301,3 +402,89 @@ def test_the_wrong_start_is_left_at_the_marked_steps() -> None:
         assert z[step - 1] < 0 < z[step]
         assert line(logits, f"step {step}") == ([step], [z[step]])
         np.testing.assert_allclose(line(losses, name)[1], loss(z[:-1]))
+
+
+def test_gradients_vanish_where_the_dots_are() -> None:
+    """In float32 the gradient is 0 just beyond a filled dot and not just before it; the curves are the formulas'."""
+    passed, left = drawn("saturation").axes
+    logistic = closed_form.sigmoid
+    for axes, name, function, formula in [
+        (passed, "ReLU", torch.relu, lambda z: z > 0),
+        (passed, "sigmoid", torch.sigmoid, lambda z: logistic(z) * logistic(-z)),
+        (passed, "tanh", torch.tanh, lambda z: 1 / np.cosh(z) ** 2),
+        (left, "hinge", lambda z: (1 - z).clamp(min=0), lambda z: z < 1),
+        (
+            left,
+            "BCEWithLogits",
+            lambda z: F.binary_cross_entropy_with_logits(z, torch.ones(())),
+            lambda z: logistic(-z),
+        ),
+        (left, "MSE on σ(z)", lambda z: (1 - z.sigmoid()) ** 2, lambda z: 2 * logistic(-z) ** 2 * logistic(z)),
+    ]:
+        x, size = line(axes, name)
+        np.testing.assert_allclose(size, formula(x), rtol=1e-5)
+        for dot in line(axes, f"_{name}")[0]:
+            inside = -math.copysign(0.1, dot if name != "ReLU" else -1)
+            slopes = []
+            for place in (dot + inside, dot - inside):
+                z = torch.tensor(place, dtype=torch.float32, requires_grad=True)
+                function(z).backward()
+                slopes.append(z.grad.item())
+            assert slopes[0] != 0
+            assert slopes[1] == 0
+
+
+def test_the_loop_is_drawn_with_what_its_calls_do() -> None:
+    """Each box holds its own words and no other; the arrows go where a real step reads and writes."""
+    [axes] = drawn("loop").axes
+    boxes = [patch.get_window_extent() for patch in axes.patches if isinstance(patch, Rectangle)]
+    inside = [[text.get_text() for text in axes.texts if box.overlaps(text.get_window_extent())] for box in boxes]
+    assert [words[0].partition("\n")[2] for words in inside[:5]] == [
+        "ŷ = model(x)",
+        "criterion(ŷ, y)",
+        "zero_grad()",
+        "loss.backward()",
+        "optimizer.step()",
+    ]
+    assert all(len(words) == 1 for words in inside)
+    loop = (ROOT / "spec" / "start.md").read_text()
+    calls = ["cross_entropy(model(x", "optimizer.zero_grad()", "loss.backward()", "optimizer.step()"]
+    assert sorted(calls, key=loop.index) == calls
+
+
+def test_the_reductions_are_torchs() -> None:
+    """The numbers of each panel, by torch's losses with each reduction."""
+    [axes] = drawn("reduction").axes
+    shown = " ".join(text.get_text() for text in axes.texts)
+    squares = torch.tensor([[1.0, 2.0], [0.0, 3.0], [2.0, 0.0]])
+    logits, y = torch.tensor([[1.0, 1.0], [3.0, 1.0], [1.0, 7.0]]).log(), torch.tensor([1, 1, 0])
+    weight, mse, entropy = torch.tensor([3.0, 1.0]), F.mse_loss, F.cross_entropy
+    for reduction, equals in (("sum", ": "), ("mean", " / 6 = ")):
+        assert f"{equals}{mse(squares, 0 * squares, reduction=reduction):.0f}" in shown
+    for each in (*mse(squares, 0 * squares, reduction="none").ravel(), *entropy(logits, y, reduction="none")):
+        assert f"{each:.3g}" in [text.get_text() for text in axes.texts]
+    assert f"'sum': {entropy(logits, y, reduction='sum'):.2f}" in shown
+    assert f"/ 3 = {entropy(logits, y):.2f}" in shown
+    weighted, divisor = entropy(logits, y, weight, reduction="sum"), weight[y].sum()
+    assert f"weights 1, 1, 3: {weighted:.2f} / {divisor:.0f} = {entropy(logits, y, weight):.2f}" in shown
+
+
+def test_the_alignments_are_those_that_ctc_sums() -> None:
+    """The lines are CTC's moves; the paths at every frame are as many as the loss of uniform frames says."""
+    [axes] = drawn("alignments").axes
+    uniform = torch.full((4, 1, 3), -math.log(3)).double()
+    loss = F.ctc_loss(uniform, torch.tensor([[1, 2]]), (4,), (2,), reduction="sum")
+    paths = round(math.exp(-loss.item()) * 3**4)
+    assert f"{paths} of the 81 paths" in axes.texts[-1].get_text()
+    ways = {0: {0: 1, 1: 1}}  # from the forward recursion: at the first frame a blank or label 1
+    for frame in range(1, 4):
+        before = ways[frame - 1]
+        moves = {s: [s, s - 1, *([s - 2] if s in (1, 3) else [])] for s in range(5)}
+        ways[frame] = {s: sum(before.get(old, 0) for old in moves[s]) for s in range(5)}
+    assert ways[3][3] + ways[3][4] == paths
+    counts = [int(text.get_text()) for text in axes.texts if text.get_text().isdigit()]
+    circles = [patch.center for patch in axes.patches if isinstance(patch, Circle)]
+    for x in {x for x, _ in circles}:
+        assert sum(count for count, (there, _) in zip(counts, circles, strict=True) if there == x) == paths
+    lines = [patch for patch in axes.patches if isinstance(patch, PathPatch)]
+    assert sum(line.get_linewidth() for line in lines) == pytest.approx(3 * 0.8 * paths)

@@ -1,5 +1,7 @@
 """Markdown and mathematics in a terminal."""
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,7 +51,7 @@ def test_no_latex_is_left(claim: str) -> None:
 def test_prose_is_wrapped_and_code_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     """A wrapped line of code would be another example, and could not be pasted."""
     console = Console(width=40, force_terminal=True, color_system=None)
-    terminal.render(console, terminal.legible(text("counts-squared")))
+    terminal.render(console, text("counts-squared"))
     lines = capsys.readouterr().out.splitlines()
     code = "  ...     print([loss(torch.tensor([1., 1., 1., error]), torch.zeros(4)).item() for error in (10., 100.)])"
     assert code in lines
@@ -59,3 +61,19 @@ def test_prose_is_wrapped_and_code_is_not(capsys: pytest.CaptureFixture[str]) ->
 def test_one_claim_is_one_claim() -> None:
     """A number of one has a noun of one."""
     assert [terminal.count(number, "claim") for number in (0, 1, 2)] == ["0 claims", "1 claim", "2 claims"]
+
+
+def test_what_was_found_is_marked_and_wrapped_in_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the id, which is copied; piped it is one line, and nothing is marked."""
+    words = ("A title of some length", "an-id-that-is-longer-than-the-terminal-is-wide", "the long line that has it")
+    terminal.result(*words, lambda part: [match.span() for match in re.finditer("length|long", part)])
+    assert capsys.readouterr().out == f"{words[0]}\n    {words[1]}\n    {words[2]}\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "20")
+    terminal.result(*words, lambda part: [match.span() for match in re.finditer("length|long", part)])
+    lines = capsys.readouterr().out.replace("\x1b[1m", "<").replace("\x1b[0m", ">").splitlines()
+    assert lines == ["A title of some", "<length>", f"    {words[1]}", "    the <long> line", "    that has it"]
+    terminal.result("A title", "id", "A title", lambda part: [])
+    assert capsys.readouterr().out == "A title\n    id\n"

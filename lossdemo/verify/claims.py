@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 BASES = ("mathematics", "documented", "observed")
 NEEDS = ("cuda", "processes")
 LONGEST_TITLE = 72
-WITHOUT_CLAIMS = ("README.md", "sources.md")  # pages of a book that are no chapters
+WITHOUT_CLAIMS = (
+    "This page has no claims."  # the paragraph with which a page says that it is no chapter; README.md need not
+)
 
 _SHOWN = ("text", "console", "math", "toml", "mermaid")  # what a fence may be besides python: shown, not run
 # Controls, formats, separators of lines that Python knows and Markdown does not, and what stands for a NUL.
@@ -130,6 +132,18 @@ class Page:
     headings: list[Heading] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+    @cached_property
+    def is_chapter(self) -> bool:
+        """Whether the page has claims: not README.md, nor a page that says so in a paragraph before its first `##`."""
+        if self.path.name == "README.md":
+            return False
+        for token, inline in zip(self.tokens, self.tokens[1:]):
+            if token.type == "heading_open" and token.tag == "h2":
+                break
+            if token.type == "paragraph_open" and not token.level and inline.content == WITHOUT_CLAIMS:
+                return False
+        return True
 
     @cached_property
     def anchors(self) -> list[str]:
@@ -269,8 +283,10 @@ def read_page(path: Path) -> Page:
             page.headings.append(_read_heading(page, token, inline, lines))
     fences = [_read_fence(page, token, lines) for token in page.tokens if token.type == "fence"]
     _refuse_lines(page, lines, fences)
-    if path.name not in WITHOUT_CLAIMS:
+    if page.is_chapter:
         _read_claims(page, fences)
+    else:
+        _refuse_claims(page)
     return page
 
 
@@ -303,8 +319,8 @@ def _read_fence(page: Page, token: Token, lines: list[str]) -> Fence:
             message = f"```{info} is not run: write ```python, and nothing after it"
             page.refuse(first + 1, f"{message}, or one of {', '.join(_SHOWN)} for what is only shown")
         return Fence(first, last, False, [])
-    if page.path.name in WITHOUT_CLAIMS:
-        page.refuse(first + 1, "this page has no claims, so its code is not run: move it to a chapter")
+    if not page.is_chapter:
+        return Fence(first, last, False, [])
     if "\t" in token.content:
         page.refuse(first + 1, "a tab in this code would run as blanks: write blanks, or \\t in a string")
     return Fence(first, last, True, _read_examples(page, token.content, first))
@@ -357,7 +373,12 @@ def _refuse_lines(page: Page, lines: list[str], fences: list[Fence]) -> None:
         if strange:
             page.refuse(number + 1, f"U+{ord(strange[0]):04X} cannot be seen: remove it, or write it as an escape")
         if number not in run and _PROMPT.search(line):
-            page.refuse(number + 1, "this prompt is not run: put it at the margin, in a ```python fence")
+            page.refuse(
+                number + 1,
+                "this prompt is not run: put it at the margin, in a ```python fence"
+                if page.is_chapter
+                else "this page has no claims, so its prompts are not run: move them to a chapter",
+            )
         if number not in fenced and _ALMOST_HEADING.match(line):
             page.refuse(number + 1, "this is not a heading: begin at the margin, with a blank after the last #")
 
@@ -440,6 +461,15 @@ def _read_claims(page: Page, fences: list[Fence]) -> None:
                 needs=fields.get("Needs"),  # pyrefly: ignore — another one is refused
             )
         )
+
+
+def _refuse_claims(page: Page) -> None:
+    """Refuse what looks like a claim in a page that has none, as nothing would run it."""
+    for token, inline in zip(page.tokens, page.tokens[1:]):
+        if token.type == "paragraph_open" and inline.content.startswith("Basis: "):
+            page.refuse(
+                _lines(token)[0] + 1, "this page has no claims, so nothing here is verified: move it to a chapter"
+            )
 
 
 def _refuse_unverified(page: Page, heading: Heading, fences: list[Fence]) -> None:

@@ -1,0 +1,293 @@
+"""Finds claims by what somebody types: words, names of torch, numbers, whole texts of errors.
+
+SQLite's FTS5 stems, finds and ranks. What it gets is already alike: `_words` spells a word in the American way, takes a
+name apart, and puts the whole of it behind its parts.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache, cached_property
+from itertools import pairwise
+from math import log
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from lossdemo.books import Entry
+
+# What torch and its users say in two ways. What can be derived is, as `cross_entropy` from `CrossEntropyLoss`.
+_ALIASES = (
+    ("bce", "binary cross entropy"),
+    ("ce", "cross entropy"),
+    ("mse", "mean squared error"),
+    ("mae", "mean absolute error"),
+    ("mae", "l1"),
+    ("nll", "negative log likelihood"),
+    ("kl", "kullback leibler"),
+    ("lr", "learning rate"),
+    ("inf", "infinite"),
+    ("inf", "infinity"),
+)
+_LONG = {name for pair in _ALIASES for name in pair if " " in name}
+# Words of a question that say nothing about what it is about.
+_IGNORED = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        a about after all also am an and any anyone are as at be because been but by can could did do does doing f for
+        from get gets getting give gives giving got had happen happened happens has have hello help hi how i if in
+        into is it its just know like me my nn of on or our please problem pytorch really seem seems should so some
+        something than that the their them then there these they this to too torch try trying up us use used using
+        very want was we were what when where which while who why will with without would you your
+        """,
+    )
+)
+_SPELLINGS = (
+    (re.compile(r"(?<=\w{3})is(?=(e|ed|er|ers|es|ing|ation|ations)$)"), "iz"),
+    (re.compile(r"(?<=\w{2})yse(?=[drs]?$)"), "yze"),
+    (re.compile(r"(?<=\w{2})our(?=(s|ed|ing|al|ally|able|hood)?$)"), "or"),
+    (re.compile(r"(?<=\w{2})tre(?=[sd]?$)"), "ter"),
+    (re.compile(r"^forgot(ten)?$"), "forget"),
+    (re.compile(r"^froze(n?)$"), "freeze"),
+    (re.compile(r"^(rose|risen)$"), "rise"),
+    (re.compile(r"^(fell|fallen)$"), "fall"),
+)
+_RAW = re.compile(
+    r"(?<![\w.])(?:(?<![)\]])-)?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?!\w)"  # a number, with its sign
+    r"|[^\W_](?:\w|-(?=[^\W\d_]))*(?:['’]t\b)?"
+)
+_PARTS = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+\d*(?![a-z])|[^\W_]+")
+_LONGEST = 300  # words that are looked up; of a longer text the first and the last, where an error's message stands
+
+
+class NoSearch(RuntimeError):
+    """This Python's SQLite cannot search."""
+
+
+@cache
+def _words(raw: str) -> tuple[str, ...]:
+    """A word as the index has it: its parts, and behind several of them the whole of the name, without `Loss`."""
+    try:
+        return (f"{float(raw):.3g}",)  # 0.6931 as 0.693
+    except ValueError:
+        pass
+    parts = [part.lower() for part in _PARTS.findall(re.sub("n['’]t$", "_not", raw))]
+    for spelling, american in _SPELLINGS:
+        parts = [spelling.sub(american, part) for part in parts]
+    whole = "".join(parts)
+    whole = whole.removesuffix("loss") if len(whole) > 5 else whole
+    return (*parts, whole) if [whole] != parts else (whole,)
+
+
+def _indexed(lines: Sequence[str]) -> str:
+    """Lines as the index has them, with a blank between what comes from two words, and none within."""
+    return "\n".join(" ".join("\t".join(_words(raw)) for raw in _RAW.findall(line)) for line in lines)
+
+
+def _names(line: str) -> list[str]:
+    return [group.rpartition("\t")[2] for group in line.split(" ")]
+
+
+def words(title: str, symptoms: Sequence[str], text: str) -> list[str]:
+    """What the index has of a claim. It takes longer than to search, and is kept."""
+    return [_indexed([title]), _indexed(symptoms), _indexed(_pieces(text))]
+
+
+def _pieces(text: str) -> list[str]:
+    """A section in what can be shown alone: sentences, and lines of code; without its heading and last paragraph."""
+    pieces: list[str] = []
+    prose: list[str] = []
+    fenced = False
+    for line in [*text.splitlines()[1:], ""]:
+        fence = line.startswith(("```", "~~~"))
+        if not (fenced or fence) and line.strip() and not line.startswith(("|", "#", "<")):
+            prose.append(line.strip())
+            continue
+        joined = re.sub(r"\]\([^)]*\)|!?\[(?=[^]]+\]\()", "", " ".join(prose))  # no targets of links
+        if not joined.startswith("Basis: "):
+            pieces += [piece for piece in re.split(r"(?<=[.!?:]) (?=[A-Z`$])", joined) if piece]
+        pieces += [] if fence or not line.strip() else [line.strip()]
+        prose, fenced = [], fenced != fence
+    return pieces
+
+
+class _Word(NamedTuple):
+    """A word of a question, or several that are one name: as typed, and in all the ways in which it may be written."""
+
+    typed: str
+    phrases: tuple[str, ...]
+
+    @property
+    def is_number(self) -> bool:
+        return self.phrases[0].lstrip("-")[0].isdigit()
+
+    @property
+    def query(self) -> str:
+        """For FTS5: in quotes, where nothing is its syntax. A number with a point may go on, as 0.69 does in 0.693."""
+        number = self.is_number and "." in self.phrases[0] and len(self.phrases[0]) > 3
+        return " OR ".join(f'"{phrase}"{"*" if number else ""}' for phrase in self.phrases)
+
+
+def _asked(text: str) -> list[_Word]:
+    """The words of a question, each once; those that say nothing only where there are no others."""
+    typed = _RAW.findall(text)
+    typed = typed if len(typed) <= _LONGEST else [*typed[: _LONGEST // 2], *typed[-_LONGEST // 2 :]]
+    found: dict[tuple[str, ...], _Word] = {}
+    while typed:
+        number = next((n for n in (4, 3, 2) if " ".join(map(_phrase, typed[:n])) in _LONG), 1)
+        ways = [" ".join(map(_phrase, typed[:number])).removesuffix(" loss")]
+        ways += _words(typed[0])[-1:] if number == 1 else []
+        for pair in (*_ALIASES, *_ALIASES):
+            for old, new in (pair, pair[::-1]):
+                others = [f" {way} ".replace(f" {old} ", f" {new} ").strip() for way in ways]
+                ways += [way for way in others if way not in ways]
+        ways = tuple(dict.fromkeys([*ways, *(way.replace(" ", "") for way in ways)]))
+        found.setdefault(ways, _Word(" ".join(typed[:number]), ways))
+        typed = typed[number:]
+    return [word for word in found.values() if word.phrases[0] not in _IGNORED] or [*found.values()]
+
+
+def _phrase(raw: str) -> str:
+    """The parts of a word, without the whole."""
+    return " ".join(_words(raw)[:-1] or _words(raw))
+
+
+class Found:
+    """A claim that was found. It is `complete` where it has every word that was asked for; numbers may differ."""
+
+    def __init__(self, entry: Entry, complete: bool, row: int, asked: dict[str, float], index: Index) -> None:
+        self.entry = entry
+        self.complete = complete
+        self._where = row, asked, index
+
+    @cached_property
+    def _matched(self) -> tuple[str, set[str]]:
+        row, asked, index = self._where
+        return index.best_line(row, asked)
+
+    @property
+    def line(self) -> str:
+        """The title, symptom, sentence or line of code that has most of what was asked for."""
+        return self._matched[0]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where words that were asked for begin and end in a text of the claim."""
+        return [raw.span() for raw in _RAW.finditer(text) if "\t".join(_words(raw[0])) in self._matched[1]]
+
+
+class Answer(NamedTuple):
+    """What was found, best first.
+
+    `guessed` has words that no claim has, each with the word that was taken for it; `is_typed` says whether any claim
+    has a word as it was typed.
+    """
+
+    found: list[Found]
+    guessed: dict[str, str]
+    is_typed: bool
+
+
+class Index:
+    """The claims of a book, in memory.
+
+    Raises:
+        NoSearch: if this Python's SQLite has no FTS5.
+    """
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = entries
+        self._db = sqlite3.connect(":memory:")
+        columns = "title, symptoms, text, tokenize = \"porter unicode61 tokenchars '.-+'\""
+        try:
+            self._db.execute(f"CREATE VIRTUAL TABLE claims USING fts5({columns})")
+        except sqlite3.OperationalError as error:
+            raise NoSearch(f"this Python's SQLite {sqlite3.sqlite_version} has no FTS5: {error}") from None
+        self._db.executemany("INSERT INTO claims VALUES (?, ?, ?)", (entry.words for entry in entries))
+
+    def search(self, text: str) -> Answer:
+        """The claims with most of what the text is about.
+
+        A claim's rank grows with FTS5's bm25, in which rare words count more, and titles and symptoms more than text;
+        with words that stand near each other as they were typed; and with the share of the words that it has. The
+        claim with just this symptom is the first.
+        """
+        asked = _asked(text)
+        rows = {word: self._match(word.query) for word in asked}
+        is_typed, guessed = any(rows.values()), {}
+        for word in [word for word in asked if not rows[word] and len(word.typed) > 3 and not word.is_number][:5]:
+            from difflib import get_close_matches
+
+            near = get_close_matches(word.phrases[-1], self._vocabulary, 1, 0.8 if is_typed else 0.6)
+            if near:
+                guessed[word.typed] = near[0]
+                rows[word] = self._match(f'"{near[0]}"')
+        is_long = len(asked) > 6
+        asked_for: dict[str, float] = {}
+        scores: dict[int, float] = defaultdict(float)
+        shares: dict[int, float] = defaultdict(float)
+        for word, found in rows.items():
+            weight = 0.3 if word.is_number and is_long else 1.0  # shapes and values of an error's text are others here
+            rarity = weight * log((len(self.entries) + 1) / (len(found) + 0.5))
+            if found:
+                asked_for[f'"{guessed[word.typed]}"' if word.typed in guessed else word.query] = rarity
+            for row, score in found.items():
+                scores[row] += weight * score
+                shares[row] += rarity
+        for one, other in pairwise(asked):
+            if rows[one] and rows[other]:
+                for row, score in self._match(f'NEAR("{one.phrases[0]}" "{other.phrases[0]}", 3)').items():
+                    scores[row] += score
+        whole = _names(_indexed([" ".join(text.split())]))
+        for row in scores:
+            title, symptoms, _ = self.entries[row - 1].words
+            scores[row] *= 3 if whole in map(_names, [title, *symptoms.split("\n")]) else 1
+        best = max(shares.values(), default=0)
+        rank = {row: scores[row] * shares[row] for row in scores if shares[row] >= best / 4}
+        must = [rows[word] for word in asked if not (word.is_number and is_long)]
+        found = [
+            Found(self.entries[row - 1], not guessed and all(row in has for has in must), row, asked_for, self)
+            for row in sorted(rank, key=lambda row: rank[row], reverse=True)
+        ]
+        return Answer(found, guessed, is_typed)
+
+    def _match(self, query: str) -> dict[int, float]:
+        scored = "SELECT rowid, -bm25(claims, 4, 3, 0.1) FROM claims WHERE claims MATCH ?"
+        return dict(self._db.execute(scored, (query,)))
+
+    @cached_property
+    def _vocabulary(self) -> set[str]:
+        return {word for entry in self.entries for part in entry.words for word in part.split()} - _IGNORED
+
+    def best_line(self, row: int, asked: dict[str, float]) -> tuple[str, set[str]]:
+        """The line of a claim with the rarest of these queries, and the words, as indexed, that they find in it."""
+        entry = self.entries[row - 1]
+        blocks = [[entry.title], entry.symptoms, _pieces(entry.text)]
+        lines = [line for block in blocks for line in block]
+        weights = [0.0] * len(lines)
+        matched = set()
+        columns = ", ".join(f"highlight(claims, {number}, '\1', '\2')" for number in range(3))
+        for query, weight in asked.items():
+            sql = f"SELECT {columns} FROM claims WHERE claims MATCH ? AND rowid = ?"
+            for marked in self._db.execute(sql, (query, row)):
+                inside = False
+                for number, line in enumerate(
+                    "\n".join(part for part, block in zip(marked, blocks) if block).split("\n")
+                ):
+                    weights[number] += weight if "\1" in line else 0
+                    for group in line.split(" "):
+                        if inside or "\1" in group:
+                            matched.add(group.replace("\1", "").replace("\2", ""))
+                        inside = group.rfind("\1") > group.rfind("\2") or (inside and "\2" not in group)
+        return lines[max(range(len(lines)), key=lambda number: weights[number])], matched
+
+
+def search(entries: Sequence[Entry], text: str) -> list[Found]:
+    """The claims that answer `text`, best first. For many questions make an `Index` once.
+
+    Raises:
+        NoSearch: if this Python's SQLite has no FTS5.
+    """
+    return Index(entries).search(text).found
