@@ -16,6 +16,8 @@ from itertools import pairwise
 from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
+import click
+
 if TYPE_CHECKING:
     from lossdemo.books import Entry
 
@@ -64,7 +66,7 @@ _PARTS = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+\d*(?![a-z])|[^\W_]+")
 _LONGEST = 300  # words that are looked up; of a longer text the first and the last, where an error's message stands
 
 
-class NoSearch(RuntimeError):
+class NoSearch(click.UsageError):
     """This Python's SQLite cannot search."""
 
 
@@ -257,7 +259,7 @@ class Index:
         return {word: matches[0] for word, matches in near.items() if matches}
 
     def _look(self, row: int, queries: dict[str, float], entry: Entry) -> tuple[str, set[str]]:
-        """The line of a claim that most of these queries find, the rare ones first, and the words, as indexed, in them."""
+        """The line of a claim that most of these queries find, rare ones above all, and the words, as indexed."""
         blocks = [[entry.title], entry.symptoms, _pieces(entry.text)]
         lines = [line for block in blocks for line in block]
         weights, words = [0.0] * len(lines), set()
