@@ -41,18 +41,10 @@ class Place(NamedTuple):
         arguments = ["--assert=plain", str(self.directory)]
         if self.settings:
             return ["-c", str(self.settings), "-p", "lossdemo", *arguments]
+        own = ["-c", os.devnull, "--rootdir", str(self.root), "--disable-plugin-autoload", "--noconftest"]
         plugins = ["-p", "lossdemo.verify.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider"]
-        settings = ["-o", f"claims={self.directory.name}", "-o", "mutants=lossdemo.mutants", "--noconftest"]
-        return [
-            "-c",
-            os.devnull,
-            "--rootdir",
-            str(self.root),
-            "--disable-plugin-autoload",
-            *plugins,
-            *settings,
-            *arguments,
-        ]
+        settings = ["-o", f"claims={self.directory.name}", "-o", "mutants=lossdemo.mutants"]
+        return [*own, *plugins, *settings, *arguments]
 
 
 class Entry(NamedTuple):
@@ -77,12 +69,15 @@ class Entry(NamedTuple):
         return cls(claim.id, name, claim.line, title, claim.basis, symptoms, text, indexed)
 
 
-def locate(start: Path) -> Place:
-    """The book of the project around `start`, if its settings for pytest name `claims`; otherwise lossdemo's own.
+def locate(start: Path | None = None) -> Place:
+    """The book of the project around `start`, by default around the working directory; lossdemo's own elsewhere.
+
+    A project has one if its settings for pytest name `claims`.
 
     Raises:
         NoBook: if a file of settings cannot be read, or what it names is not there.
     """
+    start = start or Path.cwd()
     for file in (base / name for base in (start, *start.parents) for name in SETTINGS):
         settings = _read_settings(file) if file.is_file() else None
         if settings and settings.get("claims"):

@@ -43,14 +43,10 @@ def main() -> None:
     """
 
 
-def _place() -> books.Place:
-    return books.locate(Path.cwd())
-
-
 def _book() -> Book:
     from lossdemo.verify.claims import Book
 
-    place = _place()
+    place = books.locate()
     return Book(place.directory, place.root)
 
 
@@ -62,7 +58,7 @@ def _near(path: Path) -> Path:
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Chapters and ids for the shell."""
     try:
-        entries = books.read_entries(_place().directory)
+        entries = books.read_entries(books.locate().directory)
     except click.UsageError:
         return []
     names = dict.fromkeys(name for entry in entries for name in (entry.chapter.removesuffix(".md"), entry.id))
@@ -95,7 +91,7 @@ def list_claims(
     \b
     Example: lossdemo list loss stuck at 0.693
     """
-    entries = books.read_entries(_place().directory)
+    entries = books.read_entries(books.locate().directory)
     chapters = list(dict.fromkeys(entry.chapter for entry in entries))
     only = books.find_chapter(chapter, chapters) if chapter is not None else None
     if chapter is not None and not only:
@@ -162,9 +158,10 @@ def show(names: tuple[str, ...], as_script: bool, file: Path | None) -> None:
         if number:
             click.echo()
         if isinstance(part, Page):
-            terminal.render(console, re.split(r"^(?:```|\||<|!\[|## )", part.text, maxsplit=1, flags=re.MULTILINE)[0])
-            click.echo("\n".join(f"  {claim.title}\n    {claim.id}" for claim in part.claims))
-            click.echo(f"\n{_near(part.path)}\nRun it: lossdemo verify {part.path.stem}")
+            opening = re.split(r"^(?:```|\||<|!\[|## )", part.text, maxsplit=1, flags=re.MULTILINE)[0]
+            terminal.render(console, opening if part.claims else part.text)
+            click.echo("".join(f"\n  {claim.title}\n    {claim.id}" for claim in part.claims))
+            click.echo(f"\n{_near(part.path)}" + f"\nRun it: lossdemo verify {part.path.stem}" * bool(part.claims))
             continue
         terminal.render(console, part.text)
         click.echo(f"\n{_near(part.path)}:{part.line}\nRun it: lossdemo verify {part.id}")
@@ -243,7 +240,7 @@ def prove(names: tuple[str, ...], **options: Any) -> None:
 
 def _run(names: Sequence[str], options: dict[str, Any]) -> None:
     """Run claims under pytest, with a progress bar; print what became of them, and end."""
-    place = _place()
+    place = books.locate()
     for device in options["device"]:
         _check_device(device)
     from lossdemo.session import Session
@@ -416,31 +413,29 @@ def _numbers(values: Any) -> str:
 
 
 def _as_json(outcomes: list[Outcome]) -> str:
-    return json.dumps(
-        [
-            {
-                "loss": outcome.loss,
-                "losses": outcome.history.loss,
-                "before": {name: values.tolist() for name, values in outcome.before.items()},
-                "first gradient": {name: values.tolist() for name, values in outcome.gradient.items()},
-                "after": {name: values.tolist() for name, values in outcome.after.items()},
-                **outcome.measures,
-            }
-            for outcome in outcomes
-        ],
-        indent=1,
-    )
+    values = [
+        {
+            "loss": of.loss,
+            "losses": of.history.loss,
+            "before": of.before,
+            "first gradient": of.gradient,
+            "after": of.after,
+        }
+        | of.measures
+        for of in outcomes
+    ]
+    return json.dumps(values, default=lambda tensor: tensor.tolist(), indent=1)
 
 
 def _draw(outcomes: list[Outcome], path: Path) -> None:
     from lossdemo.plot import draw_runs
 
-    histories = {outcome.loss: outcome.history for outcome in outcomes}
-    if "slope" not in outcomes[0].measures:
-        draw_runs(histories, path)
-        return
-    lines = {outcome.loss: (outcome.measures["slope"], outcome.measures["intercept"]) for outcome in outcomes}
-    draw_runs(histories, path, outcomes[0].x, outcomes[0].y, lines)
+    first = outcomes[0]
+    data: Any = ()
+    if "slope" in first.measures:
+        lines = {outcome.loss: (outcome.measures["slope"], outcome.measures["intercept"]) for outcome in outcomes}
+        data = first.x, first.y, lines
+    draw_runs({outcome.loss: outcome.history for outcome in outcomes}, path, *data)
 
 
 def _read(file: Path) -> Verdicts:

@@ -7,7 +7,6 @@ name apart, and puts the whole of it behind its parts.
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +66,7 @@ _LONGEST = 300  # words that are looked up; of a longer text the first and the l
 
 
 class NoSearch(click.UsageError):
-    """This Python's SQLite cannot search."""
+    """This Python has no SQLite, or one that cannot search."""
 
 
 @cache
@@ -195,17 +194,19 @@ class Index:
     """The claims of a book, in memory.
 
     Raises:
-        NoSearch: if this Python's SQLite has no FTS5.
+        NoSearch: if this Python has no SQLite with FTS5.
     """
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = dict(enumerate(entries, 1))
-        self._db = sqlite3.connect(":memory:")
         columns = "title, symptoms, text, tokenize = \"porter unicode61 tokenchars '.-+'\""
         try:
+            import sqlite3
+
+            self._db = sqlite3.connect(":memory:")
             self._db.execute(f"CREATE VIRTUAL TABLE claims USING fts5({columns})")
-        except sqlite3.OperationalError as error:
-            raise NoSearch(f"this Python's SQLite {sqlite3.sqlite_version} has no FTS5: {error}") from None
+        except Exception as error:  # there is no such module of Python, or of SQLite
+            raise NoSearch(f"the search needs SQLite with FTS5, which this Python lacks: {error}") from None
         self._db.executemany("INSERT INTO claims VALUES (?, ?, ?)", (entry.words for entry in entries))
 
     def search(self, text: str) -> Answer:
@@ -279,6 +280,6 @@ def search(entries: Sequence[Entry], text: str) -> list[Found]:
     """The claims that answer `text`, best first. For many questions make an `Index` once.
 
     Raises:
-        NoSearch: if this Python's SQLite has no FTS5.
+        NoSearch: if this Python has no SQLite with FTS5.
     """
     return Index(entries).search(text).found

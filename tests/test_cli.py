@@ -354,6 +354,9 @@ def test_show_shows_a_chapter(lossdemo: Lossdemo) -> None:
         assert all(f"  {claim.title}\n    {claim.id}\n" in output for claim in page.claims)
         assert ">>>" not in output
         assert output.endswith("\nspec/outliers.md\nRun it: lossdemo verify outliers\n")
+    output = lossdemo("show", "sources").output  # has no claims, and is shown itself
+    assert "\n## S31\n" in output
+    assert "Run it" not in output
 
 
 @pytest.mark.parametrize(
