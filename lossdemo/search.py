@@ -127,6 +127,11 @@ class _Word(NamedTuple):
         return self.ways[0].lstrip("-")[0].isdigit()
 
     @property
+    def is_said_otherwise(self) -> bool:
+        """Whether the same error has another one elsewhere: shapes and values, `RuntimeError` before it or not."""
+        return self.is_number or self.typed.endswith(("Error", "Warning"))
+
+    @property
     def query(self) -> str:
         """For FTS5: in quotes, where nothing is its syntax. A number with a point may go on, as 0.69 does in 0.693."""
         star = "*" if self.is_number and "." in self.ways[0] and len(self.ways[0]) > 3 else ""
@@ -220,7 +225,7 @@ class Index:
         is_typed = any(asked.values())
         guessed = self._guessed([word for word, rows in asked.items() if not rows], 0.8 if is_typed else 0.6)
         asked |= {word: self._match(f'"{near}"') for word, near in guessed.items()}
-        others = [word for word in asked if word.is_number] if len(asked) > 6 else []  # as an error's shapes and values
+        others = [word for word in asked if word.is_said_otherwise] if len(asked) > 4 else []
         weights, scores, shares = {}, Counter(), Counter()
         for word, rows in asked.items():
             weight = 0.3 if word in others else 1
