@@ -298,6 +298,7 @@ class World:
         self._now = [entry.now for entry in self._attributes.values()]
         self._before = [entry.before for entry in self._attributes.values()]
         self._modules = len(sys.modules)
+        gc.freeze()  # what modules bring stays: no collection of garbage need go through it
 
     def _owners(self) -> Iterator[tuple[str, Any]]:
         for name, module in list(sys.modules.items()):
