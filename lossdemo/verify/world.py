@@ -25,43 +25,17 @@ from torch import _tensor_str
 from torch.utils import _python_dispatch
 
 # Modules whose attributes are compared, with those of their classes: what the claims are about, and what judges them.
-WATCHED = {
-    "torch",
-    "numpy",
-    "lossdemo",
-    "doctest",
-    "decimal",
-    "math",
-    "random",
-    "re",
-    "os",
-    "sys",
-    "time",
-    "itertools",
-    "functools",
-    "operator",
-    "contextlib",
-    "statistics",
-}
+WATCHED = {"torch", "numpy", "lossdemo", "doctest", "decimal", "math", "random", "re", "os", "sys", "time"}
+WATCHED |= {"itertools", "functools", "operator", "contextlib", "statistics"}
 # Parts of torch and NumPy that no claim touches by itself; the first use of many of them fills in attributes.
 _INNER = ("torch._", "torch.ao", "torch.fx", "torch.jit", "torch.onnx", "torch.export", "torch.ops", "torch.testing")
 _INNER += ("torch.package", "torch.return_types", "torch.utils._", "torch.utils.benchmark", "torch.masked")
 _INNER += ("torch.distributed", "torch.compiler", "torch.autograd.profiler", "numpy.")
 _INNER += ("torch.profiler", "torch.utils.data.datapipes", "torch.nn.qat", "torch.nn.intrinsic", "torch.nn.quantized")
 _COMPILED = ("__builtins_dict__", "__compiled_fn_", "__import_", "__resume_at_")  # torch.compile's, where it compiles
-_COUNTERS = (
-    "__warningregistry__",
-    "next_id",
-    "filters",
-    "showwarning",
-    "_showwarnmsg_impl",
-    "last_exc",
-    "Storage",  # follows the default dtype, which is compared itself
-    "last_type",
-    "last_value",
-    "last_traceback",
-    "Storage",  # torch's own sign of the default dtype, which is compared by itself
-)
+_COUNTERS = ("__warningregistry__", "next_id", "filters", "showwarning", "_showwarnmsg_impl")
+_COUNTERS += ("last_exc", "last_type", "last_value", "last_traceback")
+_COUNTERS += ("Storage",)  # torch's own sign of the default dtype, which is compared by itself
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
