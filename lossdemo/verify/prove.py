@@ -18,7 +18,7 @@ import pytest
 from lossdemo.verify import items
 from lossdemo.verify.claims import Claim
 from lossdemo.verify.kept import Fate, Fates, claim_key, mutant_key
-from lossdemo.verify.mutant import MUTANTS, Make, Mutant, RefusedOnPurpose, arguments
+from lossdemo.verify.mutant import MUTANTS, Call, Make, Mutant, RefusedOnPurpose, arguments
 from lossdemo.verify.patch import Function, NoSuchTarget, locate, replaced, watched
 from lossdemo.verify.run import Failure, Setting, run, run_compared
 from lossdemo.verify.verdicts import Verdict
@@ -88,7 +88,7 @@ class Watch:
         return watched(list(self.waiting), self)
 
 
-def _differs(mutant: Mutant, call: dict[str, Any]) -> bool:
+def _differs(mutant: Mutant, call: Call) -> bool:
     try:
         return mutant.when is None or bool(mutant.when(call))
     except Exception:  # a call that the condition was not written for, as one that the function refuses
