@@ -83,11 +83,7 @@ def l1_loss(input: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None
 
 
 def huber_loss(
-    input: ArrayLike,
-    target: ArrayLike,
-    delta: float = 1.0,
-    weight: ArrayLike | None = None,
-    reduction: str = "mean",
+    input: ArrayLike, target: ArrayLike, delta: float = 1.0, weight: ArrayLike | None = None, reduction: str = "mean"
 ) -> Result:
     """(x - y)² / 2 up to an error of `delta`, beyond it the tangent there. `weight` leaves the mean's divisor alone.
 
@@ -128,11 +124,7 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: ArrayLike,
-    target: ArrayLike,
-    weight: ArrayLike = 1.0,
-    pos_weight: ArrayLike = 1.0,
-    reduction: str = "mean",
+    input: ArrayLike, target: ArrayLike, weight: ArrayLike = 1.0, pos_weight: ArrayLike = 1.0, reduction: str = "mean"
 ) -> Result:
     """log(1 + e^z) - y z, elementwise; `pos_weight` multiplies the part of y, `weight` all, and neither the divisor."""
     z, y, w, positive = _float(input), _float(target), _float(weight), _float(pos_weight)
@@ -232,11 +224,7 @@ def cross_entropy(
 
 
 def linear_cross_entropy(
-    input: ArrayLike,
-    linear_weight: ArrayLike,
-    target: ArrayLike,
-    linear_bias: ArrayLike = 0.0,
-    **arguments: Any,
+    input: ArrayLike, linear_weight: ArrayLike, target: ArrayLike, linear_bias: ArrayLike = 0.0, **arguments: Any
 ) -> Result:
     """Cross-entropy of the logits x Wᵀ + b, for x (N, D), W (C, D) and b (C,)."""
     x, w = _float(input), _float(linear_weight)
@@ -290,12 +278,7 @@ def poisson_nll_loss(
 
 
 def gaussian_nll_loss(
-    input: ArrayLike,
-    target: ArrayLike,
-    var: ArrayLike,
-    full: bool = False,
-    eps: float = 1e-6,
-    reduction: str = "mean",
+    input: ArrayLike, target: ArrayLike, var: ArrayLike, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Result:
     """(log v + (x - y)² / v) / 2, elementwise, for a variance v of at least `eps`; `full` adds log(2π) / 2.
 
@@ -535,31 +518,9 @@ def ctc_loss(
 
 # By their name in torch.nn.functional.
 LOSSES: dict[str, Callable[..., Result]] = {
-    loss.__name__: loss
-    for loss in (
-        mse_loss,
-        l1_loss,
-        huber_loss,
-        smooth_l1_loss,
-        binary_cross_entropy,
-        binary_cross_entropy_with_logits,
-        soft_margin_loss,
-        multilabel_soft_margin_loss,
-        nll_loss,
-        cross_entropy,
-        linear_cross_entropy,
-        kl_div,
-        poisson_nll_loss,
-        gaussian_nll_loss,
-        margin_ranking_loss,
-        hinge_embedding_loss,
-        cosine_embedding_loss,
-        multi_margin_loss,
-        multilabel_margin_loss,
-        triplet_margin_loss,
-        triplet_margin_with_distance_loss,
-        ctc_loss,
-    )
+    name: function
+    for name, function in [*globals().items()]
+    if name.endswith(("_loss", "cross_entropy", "logits", "_div"))
 }
 
 

@@ -23,7 +23,7 @@ def _wrong(name: str, doc: str, when: When, change: Change) -> None:
 
     def make(original: Function) -> Function:
         def call(*args: Any, **kwargs: Any) -> Any:
-            given = dict(arguments(original, args, kwargs))
+            given = arguments(original, args, kwargs)
             return change(original, given) if when(given) else original(*args, **kwargs)
 
         return call
@@ -200,7 +200,7 @@ def _later(**changes: Callable[[Tensor], Tensor]) -> Change:
 
     def change(original: Function, call: Call) -> Tensor:
         rows = _first(call)
-        later = call | {name: make(call[name]) for name, make in changes.items()}
+        later = Call(call | {name: make(call[name]) for name, make in changes.items()})
         logits = torch.cat([_logits(call)[:rows], _logits(later)[rows:]])
         index = -100 if call["ignore_index"] is None else call["ignore_index"]
         return _cross_entropy(

@@ -113,11 +113,9 @@ def _with_default(name: str, value: Any) -> Make:
     """Another default of one argument."""
 
     def make(original: Function) -> Function:
-        known = inspect.signature(original)
-
         @wraps(original)
         def call(*args: Any, **kwargs: Any) -> Any:
-            if name not in known.bind_partial(*args, **kwargs).arguments:
+            if name in arguments(original, args, kwargs).left_out:
                 kwargs[name] = value
             return original(*args, **kwargs)
 
@@ -163,15 +161,15 @@ def arguments_go_wrong(of: str, target: str, function: Function) -> None:
         def is_given(call: Call, name: str = name, default: Any = default) -> bool:
             return _differ(call[name], default)
 
-        def may_be_left_out(call: Call, name: str = name, default: Any = default) -> bool:
-            return not _differ(call[name], default) and not (name == "reduction" and _is_deprecated(call))
+        def is_left_out(call: Call, name: str = name) -> bool:
+            return name in call.left_out and not (name == "reduction" and _is_deprecated(call))
 
         _add(f"{of}_ignores_{name}", target, doc, ignoring, is_given)
         if default is not None and not isinstance(default, tuple):
             value = _another(default)
             doc = f"`{of}` takes {value!r} for `{name}` where it is left out, in place of {default!r}."
             make = _with_default(name, value)
-            _add(f"{of}_has_another_default_{name}", target, doc, make, may_be_left_out)
+            _add(f"{of}_has_another_default_{name}", target, doc, make, is_left_out)
 
 
 def reductions_go_wrong(of: str, target: str, reductions: Iterable[str]) -> None:

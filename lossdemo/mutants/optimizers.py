@@ -65,14 +65,11 @@ def _defaulted(optimizer: type[Optimizer], name: str, default: Any, index: int |
     other = _other(default) if index is None else _with(default, index, _other(default[index]))
 
     def effective(call: Call) -> bool:
-        return type(call["self"]) is optimizer and call[name] == default and EFFECTIVE.get(name, bool)(call)
+        return type(call["self"]) is optimizer and name in call.left_out and EFFECTIVE.get(name, bool)(call)
 
     def make(original: Function) -> Function:
-        known = inspect.signature(original)
-
         def call(*args: Any, **kwargs: Any) -> None:
-            said = name in known.bind(*args, **kwargs).arguments
-            changes = {} if said or not effective(arguments(original, args, kwargs)) else {name: other}
+            changes = {name: other} if effective(arguments(original, args, kwargs)) else {}
             original(*args, **kwargs, **changes)
 
         return call
@@ -160,7 +157,7 @@ def _has_memory(call: Call) -> bool:
 
 def _remembers_its_first_step(original: Function) -> Function:
     def step(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        kept = [(value, value.clone()) for value in _memory(self)] if _has_memory({"self": self}) else []
+        kept = [(value, value.clone()) for value in _memory(self)] if _has_memory(Call(self=self)) else []
         result = original(self, *args, **kwargs)
         for value, before in kept:
             value.copy_(before)

@@ -6,6 +6,7 @@ All of Sybil is here: a chapter is its document, a claim its region, and an item
 from __future__ import annotations
 
 import importlib.metadata
+import operator
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from sybil import Document, Example, Region, Sybil
 from sybil.integration.pytest import SybilFile, SybilItem
 
-from lossdemo.verify.claims import Book, Claim, Refused, Release, is_page
+from lossdemo.verify.claims import Book, Claim, Refused, is_page
 from lossdemo.verify.run import Failure, Setting, run_compared
 from lossdemo.verify.verdicts import Verdict
 from lossdemo.verify.world import World
@@ -210,20 +211,12 @@ def not_run_because(claim: Claim, setting: Setting) -> str | None:
         return "the claim needs cuda"
     if claim.needs == "processes" and not torch.distributed.is_available():
         return "the claim needs torch.distributed, which this torch is built without"
-    for release, holds, word in ((claim.since, _not_before, "since"), (claim.until, _not_after, "until")):
+    for release, holds, word in ((claim.since, operator.ge, "since"), (claim.until, operator.le, "until")):
         here = release and installed(release.package)
-        if release and (not here or not holds(here, release)):
+        if release and (not here or not holds(here[1], release.version)):
             found = f"this is {here[0]}" if here else f"{release.package} is not installed"
             return f"the claim holds {word} {release}, {found}"
     return None
-
-
-def _not_before(here: tuple[str, tuple[int, int]], release: Release) -> bool:
-    return here[1] >= release.version
-
-
-def _not_after(here: tuple[str, tuple[int, int]], release: Release) -> bool:
-    return here[1] <= release.version
 
 
 def installed(package: str) -> tuple[str, tuple[int, int]] | None:

@@ -13,7 +13,7 @@ The settings of pytest name the modules in which mutants are: `mutants = ["mylib
 '''
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from functools import cache, wraps
 from typing import Any
@@ -22,7 +22,12 @@ from torch import Tensor
 
 Function = Callable[..., Any]
 Make = Callable[[Function], Function]
-Call = dict[str, Any]  # the arguments of a call by name, defaults included
+
+
+class Call(dict[str, Any]):
+    """The arguments of a call by name, defaults included; `left_out` are the names of those that are the default's."""
+
+    left_out: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -99,10 +104,29 @@ def arguments(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any])
     """
     known = signature(function)
     if known is None:
-        return {"args": args, **kwargs}
-    bound = known.bind(*args, **kwargs)
-    bound.apply_defaults()
-    return bound.arguments
+        return Call(args=args, **kwargs)
+    places, defaults = _layout(function, len(args), tuple(kwargs))
+    if places is None:
+        bound = known.bind(*args, **kwargs)
+        bound.apply_defaults()
+        call = Call(bound.arguments)
+    else:
+        call = Call(zip(places, args), **kwargs, **defaults)
+    call.left_out = defaults.keys()
+    return call
+
+
+@cache
+def _layout(function: Function, places: int, names: tuple[str, ...]) -> tuple[list[str] | None, dict[str, Any]]:
+    """What such a call gives by place, None where the function takes anything, and the defaults of what it leaves out.
+
+    To bind each call takes ten times as long, and a proof has millions of them.
+    """
+    known = inspect.signature(function)
+    given = known.bind(*range(places), **dict.fromkeys(names)).arguments
+    defaults = {name: one.default for name, one in known.parameters.items() if name not in given}
+    anything = any(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in known.parameters.values())
+    return None if anything else [*given][:places], defaults
 
 
 def using(original: Function, **changes: Any) -> Function:
@@ -111,8 +135,7 @@ def using(original: Function, **changes: Any) -> Function:
 
     @wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
-        bound = known.bind(*args, **kwargs)
-        bound.apply_defaults()
+        bound = inspect.BoundArguments(known, arguments(original, args, kwargs))
         for name, change in changes.items():
             bound.arguments[name] = change(bound.arguments[name]) if callable(change) else change
         return original(*bound.args, **bound.kwargs)

@@ -61,9 +61,7 @@ def watched(targets: Iterable[str], watch: Callable[[str, Function, tuple, dict]
     """Before each call of one of the targets `watch` is called with it, its function, and the arguments."""
     originals = []
     try:
-        for (
-            target
-        ) in targets:  # a hundred of them, around each claim: by hand, as a patch of mock's costs ten times this
+        for target in targets:  # a hundred around each claim: by hand, as a patch of mock's costs ten times this
             owner, name = locate(target)
             originals.append((owner, name, vars(owner).get(name)))
             setattr(owner, name, _watching(target, getattr(owner, name), watch))

@@ -7,7 +7,6 @@ import pkgutil
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache, wraps
 from typing import Any
@@ -18,7 +17,7 @@ import pytest
 from lossdemo.verify import items
 from lossdemo.verify.claims import Claim
 from lossdemo.verify.kept import Fate, Fates, claim_key, mutant_key
-from lossdemo.verify.mutant import MUTANTS, Make, Mutant, RefusedOnPurpose, arguments
+from lossdemo.verify.mutant import MUTANTS, Call, Mutant, RefusedOnPurpose, arguments
 from lossdemo.verify.patch import Function, NoSuchTarget, locate, replaced, watched
 from lossdemo.verify.run import Failure, Setting, run, run_compared
 from lossdemo.verify.verdicts import Verdict
@@ -53,90 +52,30 @@ def exists(target: str) -> bool:
         return False
 
 
-@dataclass
 class Watch:
     """Which mutants the calls of a claim could notice, and which targets it calls at all."""
 
-    waiting: dict[str, list[Mutant]]
-    called: set[str] = field(default_factory=set)
-    noticeable: set[str] = field(default_factory=set)
-
-    @classmethod
-    def over(cls, mutants: list[Mutant]) -> Watch:
-        """A watch over the targets of these mutants."""
-        waiting: dict[str, list[Mutant]] = defaultdict(list)
+    def __init__(self, mutants: list[Mutant]) -> None:
+        self.called: set[str] = set()
+        self.noticeable: set[str] = set()
+        self.waiting: dict[str, list[Mutant]] = defaultdict(list)
         for mutant in mutants:
-            waiting[mutant.target].append(mutant)
-        return cls(waiting)
+            self.waiting[mutant.target].append(mutant)
 
     def __call__(self, target: str, function: Function, args: tuple, kwargs: dict) -> None:
         """Note a call. One that does not fit the signature is left to the function, which says so in its own words."""
         self.called.add(target)
-        if not self.waiting[target]:
-            return
-        try:
+        if self.waiting[target] and _fits(function, args, kwargs):
             call = arguments(function, args, kwargs)
-        except TypeError:
-            return
-        able = [mutant for mutant in self.waiting[target] if _differs(mutant, call)]
-        for mutant in able:
-            self.noticeable.add(mutant.name)
-            self.waiting[target].remove(mutant)
-
-    def around(self) -> AbstractContextManager:
-        """While it is entered, calls are noted."""
-        return watched(list(self.waiting), self)
+            self.noticeable |= {mutant.name for mutant in self.waiting[target] if _differs(mutant, call)}
+            self.waiting[target] = [m for m in self.waiting[target] if m.name not in self.noticeable]
 
 
-def _differs(mutant: Mutant, call: dict[str, Any]) -> bool:
+def _differs(mutant: Mutant, call: Call) -> bool:
     try:
         return mutant.when is None or bool(mutant.when(call))
     except Exception:  # a call that the condition was not written for, as one that the function refuses
         return False
-
-
-class _Guarded:
-    """Makes a mutant and notes what it raises, unless it means it, or the original raised it: a mistake of its own."""
-
-    def __init__(self, make: Make) -> None:
-        self.make = make
-        self.crashes: list[Exception] = []
-        self.refusals: list[Exception] = []
-
-    def __call__(self, original: Function) -> Function:
-        raised: list[Exception] = []
-        mutant = self.make(_noting(original, raised))
-
-        @wraps(mutant)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if not _fits(original, args, kwargs):
-                return original(*args, **kwargs)
-            try:
-                return mutant(*args, **kwargs)
-            except RefusedOnPurpose as error:
-                self.refusals.append(error)
-                raise
-            except Exception as error:
-                if error not in raised:
-                    self.crashes.append(error)
-                raise
-
-        return call
-
-
-def _noting(original: Function, raised: list[Exception]) -> Function:
-    """The original, which notes what it raises; a call that does not fit it is the caller's mistake."""
-
-    @wraps(original)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(*args, **kwargs)
-        except Exception as error:
-            if _fits(original, args, kwargs):
-                raised.append(error)
-            raise
-
-    return call
 
 
 def _fits(function: Function, args: tuple, kwargs: dict) -> bool:
@@ -148,15 +87,36 @@ def _fits(function: Function, args: tuple, kwargs: dict) -> bool:
 
 
 def fate(claim: Claim, setting: Setting, mutant: Mutant) -> tuple[Fate | None, str]:
-    """What becomes of a mutant under a claim; None, and its error, where it crashes by itself."""
-    guarded = _Guarded(mutant.make)
-    with replaced(mutant.target, guarded):
+    """What becomes of a mutant under a claim; None, and its error, where it crashes by itself.
+
+    It does where it raises what the original did not raise, and does not mean it. Calls that do not fit the original
+    are the claim's own mistake: the original answers them.
+    """
+    of_original, of_mutant = list[Exception](), list[Exception]()
+
+    def make(original: Function) -> Function:
+        def noting(function: Function, raised: list[Exception]) -> Function:
+            @wraps(function)
+            def call(*args: Any, **kwargs: Any) -> Any:
+                if not _fits(original, args, kwargs):
+                    return original(*args, **kwargs)
+                try:
+                    return function(*args, **kwargs)
+                except Exception as error:
+                    raised.append(error)
+                    raise
+
+            return call
+
+        return noting(mutant.make(noting(original, of_original)), of_mutant)
+
+    with replaced(mutant.target, make):
         failure = run(claim, setting)
     if failure is None:
         return "survived", ""
-    if failure.error in guarded.crashes:
-        return None, repr(failure.error)
-    return ("refused" if failure.error in guarded.refusals else "killed"), ""
+    if failure.error not in of_mutant or failure.error in of_original:
+        return "killed", ""
+    return ("refused", "") if isinstance(failure.error, RefusedOnPurpose) else (None, repr(failure.error))
 
 
 @dataclass
@@ -177,8 +137,9 @@ class Trial:
 
     def run(self, mutants: list[Mutant], world: World, is_needed: Callable[[Mutant, Trial], bool]) -> Failure | None:
         """Run the claim as it is; where it holds, again under each mutant that is needed and that it could notice."""
-        watch = Watch.over(mutants)
-        failure = run_compared(self.claim, self.setting, world, watch.around)
+        watch = Watch(mutants)
+        around = lambda: watched([*watch.waiting], watch)  # noqa: E731
+        failure = run_compared(self.claim, self.setting, world, around)
         for mutant in mutants if failure is None else ():
             if mutant.name not in watch.noticeable:
                 self.idle |= {mutant.name} if mutant.target in watch.called else set()

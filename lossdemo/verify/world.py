@@ -25,43 +25,19 @@ from torch import _tensor_str
 from torch.utils import _python_dispatch
 
 # Modules whose attributes are compared, with those of their classes: what the claims are about, and what judges them.
-WATCHED = {
-    "torch",
-    "numpy",
-    "lossdemo",
-    "doctest",
-    "decimal",
-    "math",
-    "random",
-    "re",
-    "os",
-    "sys",
-    "time",
-    "itertools",
-    "functools",
-    "operator",
-    "contextlib",
-    "statistics",
-}
+WATCHED = {"torch", "numpy", "lossdemo", "doctest", "decimal", "math", "random", "re", "os", "sys", "time"}
+WATCHED |= {"itertools", "functools", "operator", "contextlib", "statistics"}
 # Parts of torch and NumPy that no claim touches by itself; the first use of many of them fills in attributes.
 _INNER = ("torch._", "torch.ao", "torch.fx", "torch.jit", "torch.onnx", "torch.export", "torch.ops", "torch.testing")
 _INNER += ("torch.package", "torch.return_types", "torch.utils._", "torch.utils.benchmark", "torch.masked")
 _INNER += ("torch.distributed", "torch.compiler", "torch.autograd.profiler", "numpy.")
 _INNER += ("torch.profiler", "torch.utils.data.datapipes", "torch.nn.qat", "torch.nn.intrinsic", "torch.nn.quantized")
 _COMPILED = ("__builtins_dict__", "__compiled_fn_", "__import_", "__resume_at_")  # torch.compile's, where it compiles
-_COUNTERS = (
-    "__warningregistry__",
-    "next_id",
-    "filters",
-    "showwarning",
-    "_showwarnmsg_impl",
-    "last_exc",
-    "Storage",  # follows the default dtype, which is compared itself
-    "last_type",
-    "last_value",
-    "last_traceback",
-    "Storage",  # torch's own sign of the default dtype, which is compared by itself
-)
+_COUNTERS = ("__warningregistry__", "next_id", "filters", "showwarning", "_showwarnmsg_impl")
+_COUNTERS += ("last_exc", "last_type", "last_value", "last_traceback")
+_COUNTERS += ("Storage",)  # torch's own sign of the default dtype, which is compared by itself
+FROZEN = [0]  # modules there were when what they brought was last taken out of the collection of garbage
+MANY = 100  # modules: torch brings 1,000, and its first optimizer 800
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -221,15 +197,6 @@ def _is_hooks(name: str, value: Any) -> bool:
     return name.startswith("_global_") and isinstance(value, dict)
 
 
-class _Owner(NamedTuple):
-    """A module or class: its attributes `now`, which is no copy, and as they were before."""
-
-    name: str
-    owner: Any
-    now: Any
-    before: dict[str, Any]
-
-
 class World:
     """Attributes of modules and classes, global hooks, files, threads and the rest: what claims share.
 
@@ -238,7 +205,9 @@ class World:
 
     def __init__(self, packages: Set[str] = frozenset()) -> None:
         self.packages = WATCHED | packages
-        self._attributes: dict[int, _Owner] = {}
+        self._attributes: dict[int, tuple[str, Any]] = {}  # modules and classes by their id, with their names
+        # Theirs now, which are no copies, and before. Two lists of a thousand are compared faster than one by one.
+        self._now, self._before = list[Any](), list[dict[str, Any]]()
         self._hooks: list[tuple[str, dict, dict]] = []
         self._modules = 0
 
@@ -284,20 +253,23 @@ class World:
         if len(sys.modules) == self._modules:
             return
         if not self._modules:
-            self._attributes.clear()
+            for entries in (self._attributes, self._now, self._before):
+                entries.clear()
         for name, owner in self._owners():
             if id(owner) not in self._attributes:
-                self._attributes[id(owner)] = _Owner(name, owner, vars(owner), dict(vars(owner)))
+                self._attributes[id(owner)] = name, owner
+                self._now.append(vars(owner))
+                self._before.append(dict(vars(owner)))
         self._hooks = [
             (f"{name}.{attribute}", value, value.copy())
-            for name, _, _, attributes in self._attributes.values()
+            for (name, _), attributes in zip(self._attributes.values(), self._before)
             for attribute, value in attributes.items()
             if _is_hooks(attribute, value)
         ]
-        # Two lists of a thousand dictionaries are compared in half the time that it takes to go through them here.
-        self._now = [entry.now for entry in self._attributes.values()]
-        self._before = [entry.before for entry in self._attributes.values()]
         self._modules = len(sys.modules)
+        if self._modules > FROZEN[0] + MANY:
+            FROZEN[0] = self._modules
+            gc.freeze()  # what modules bring stays: no collection of garbage need go through it
 
     def _owners(self) -> Iterator[tuple[str, Any]]:
         for name, module in list(sys.modules.items()):
@@ -311,7 +283,7 @@ class World:
 
     def _changed_attributes(self) -> Iterator[str]:
         if not _same(self._now, self._before):
-            for name, owner, now, before in list(self._attributes.values()):
+            for (name, owner), now, before in zip(list(self._attributes.values()), self._now, self._before):
                 if not _same(now, before):
                     yield from self._put_back(name, owner, before)
         for name, hooks, before in self._hooks:
