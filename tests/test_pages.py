@@ -21,7 +21,7 @@ START = (SPEC / "start.md").read_text()
 [LOOP] = re.findall(r"^```python\n(.*?)^```", START, re.DOTALL | re.MULTILINE)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """What is trained here is so small that a second thread only waits for the first."""
     threads = torch.get_num_threads()
