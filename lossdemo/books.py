@@ -10,19 +10,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import click
+
 if TYPE_CHECKING:
-    from lossdemo.verify.claims import Claim
+    from lossdemo.verify.claims import Claim, Page
 
 PACKAGE = Path(__file__).parent
 # Where pytest looks for its settings, in a directory and in those above it.
 SETTINGS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
 
-class NoBook(ValueError):
+class NoBook(click.UsageError):
     """There is no book to read; the message says why."""
 
 
-class Unknown(ValueError):
+class Unknown(click.UsageError):
     """A name that stands for no claim or for several; the message has those that may be meant."""
 
 
@@ -39,18 +41,10 @@ class Place(NamedTuple):
         arguments = ["--assert=plain", str(self.directory)]
         if self.settings:
             return ["-c", str(self.settings), "-p", "lossdemo", *arguments]
+        own = ["-c", os.devnull, "--rootdir", str(self.root), "--disable-plugin-autoload", "--noconftest"]
         plugins = ["-p", "lossdemo.verify.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider"]
-        settings = ["-o", f"claims={self.directory.name}", "-o", "mutants=lossdemo.mutants", "--noconftest"]
-        return [
-            "-c",
-            os.devnull,
-            "--rootdir",
-            str(self.root),
-            "--disable-plugin-autoload",
-            *plugins,
-            *settings,
-            *arguments,
-        ]
+        settings = ["-o", f"claims={self.directory.name}", "-o", "mutants=lossdemo.mutants"]
+        return [*own, *plugins, *settings, *arguments]
 
 
 class Entry(NamedTuple):
@@ -75,12 +69,15 @@ class Entry(NamedTuple):
         return cls(claim.id, name, claim.line, title, claim.basis, symptoms, text, indexed)
 
 
-def locate(start: Path) -> Place:
-    """The book of the project around `start`, if its settings for pytest name `claims`; otherwise lossdemo's own.
+def locate(start: Path | None = None) -> Place:
+    """The book of the project around `start`, by default around the working directory; lossdemo's own elsewhere.
+
+    A project has one if its settings for pytest name `claims`.
 
     Raises:
         NoBook: if a file of settings cannot be read, or what it names is not there.
     """
+    start = start or Path.cwd()
     for file in (base / name for base in (start, *start.parents) for name in SETTINGS):
         settings = _read_settings(file) if file.is_file() else None
         if settings and settings.get("claims"):
@@ -158,6 +155,19 @@ def find_chapter(name: str, chapters: Collection[str]) -> str | None:
     return next((chapter for chapter in chapters if chapter.lower().removesuffix(".md") == wanted), None)
 
 
+def find(name: str, pages: dict[Path, Page]) -> Page | Claim:
+    """Which chapter or claim of a book is meant; an id comes before a chapter.
+
+    Raises:
+        Unknown: if none is, or several are.
+    """
+    claims = {claim.id: claim for page in pages.values() for claim in page.claims}
+    chapter = find_chapter(name, [path.name for path in pages])
+    if chapter and name not in claims:
+        return next(page for path, page in pages.items() if path.name == chapter)
+    return claims[find_claim(name, claims)]
+
+
 def find_claim(name: str, ids: Collection[str]) -> str:
     """Which of these ids is meant by a node id, a link, a title, or a part of one that no other has.
 
@@ -175,7 +185,8 @@ def find_claim(name: str, ids: Collection[str]) -> str:
             return meant[0]
     near = sorted(parts or ids, key=lambda claim: _likeness(wanted, claim), reverse=True)[: 8 if parts else 4]
     problem = f"{len(parts)} claims have {name!r} in their id" if parts else f"no claim has {name!r} in its id"
-    more = f"\n  and {len(parts) - 8} more: lossdemo list {wanted}" if len(parts) > 8 else ""
+    more = f"\n  and {len(parts) - 8} more: lossdemo list {name}" if len(parts) > 8 else ""
+    more = more if parts else f"\nby what it says: lossdemo list {name}"
     raise Unknown("\n  ".join([f"{problem}; nearest:", *near]) + more)
 
 

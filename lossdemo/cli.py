@@ -21,11 +21,10 @@ from lossdemo.interrupt import INTERRUPTS
 from lossdemo.verify.options import PROVE, RECORD, REPLACE, SETTINGS, Option
 
 if TYPE_CHECKING:
-    from lossdemo import search
     from lossdemo.runs import Outcome
     from lossdemo.session import Session
-    from lossdemo.verify.claims import Book, Claim, Page, Problem
-    from lossdemo.verify.verdicts import Record, Verdicts
+    from lossdemo.verify.claims import Book, Problem
+    from lossdemo.verify.verdicts import Verdicts
 
 BASES = ("mathematics", "documented", "observed")
 SHOWN = 10  # of what a search finds
@@ -44,17 +43,10 @@ def main() -> None:
     """
 
 
-def _place() -> books.Place:
-    try:
-        return books.locate(Path.cwd())
-    except (books.NoBook, OSError) as error:
-        raise click.UsageError(str(error)) from None
-
-
 def _book() -> Book:
     from lossdemo.verify.claims import Book
 
-    place = _place()
+    place = books.locate()
     return Book(place.directory, place.root)
 
 
@@ -66,7 +58,7 @@ def _near(path: Path) -> Path:
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Chapters and ids for the shell."""
     try:
-        entries = books.read_entries(_place().directory)
+        entries = books.read_entries(books.locate().directory)
     except click.UsageError:
         return []
     names = dict.fromkeys(name for entry in entries for name in (entry.chapter.removesuffix(".md"), entry.id))
@@ -99,49 +91,43 @@ def list_claims(
     \b
     Example: lossdemo list loss stuck at 0.693
     """
-    entries = books.read_entries(_place().directory)
+    entries = books.read_entries(books.locate().directory)
     chapters = list(dict.fromkeys(entry.chapter for entry in entries))
     only = books.find_chapter(chapter, chapters) if chapter is not None else None
     if chapter is not None and not only:
         names = ", ".join(name.removesuffix(".md") for name in chapters)
         raise click.BadParameter(f"{chapter!r} is not one of {names}", param_hint="'--chapter'")
-    book = [entry for entry in entries if basis in (None, entry.basis) and only in (None, entry.chapter)]
-    text = " ".join(words).strip()
-    found, guessed, is_typed = _search(book, text) if text else ([], {}, bool(book))
+    claims = [entry for entry in entries if basis in (None, entry.basis) and only in (None, entry.chapter)]
+    text, of = " ".join(words).strip(), f"of {terminal.count(len(entries), 'claim')}"
+    if not text:
+        if as_json:
+            _print_json((entry, {}) for entry in claims)
+        else:
+            for name, there in groupby(claims, key=lambda entry: entry.chapter):
+                terminal.heading(name)
+                click.echo("\n".join(f"  {entry.title}\n    {entry.id}" for entry in there))
+            click.echo(f"{len(claims)} {of}")
+        sys.exit(0 if claims else 1)
+    from lossdemo.search import Index
+
+    found, guessed, is_typed = Index(claims).search(text)
     if as_json:
-        hits = [{"match": hit.line, "complete": hit.complete} for hit in found]
-        shown = zip([hit.entry for hit in found], hits) if text else zip(book, [{}] * len(book))
-        left_out = ("text", "words")
-        fields = [{k: v for k, v in entry._asdict().items() if k not in left_out} | hit for entry, hit in shown]
-        click.echo(json.dumps(fields, indent=1))
-    elif text:
-        shown = found if everything else found[:SHOWN]
+        _print_json((hit.entry, {"match": hit.line, "complete": hit.complete}) for hit in found)
+    else:
         for typed, near in guessed.items():
             click.echo(f"no claim has {typed!r}; nearest: {near}")
+        shown = found if everything else found[:SHOWN]
         for hit in shown:
             terminal.result(hit.entry.title, hit.entry.id, hit.line, hit.spans)
-        rest = f"--all shows {len(found) - len(shown)} more" if len(shown) < len(found) else str(len(found))
-        counted = f"{rest} of {terminal.count(len(entries), 'claim')}"
-        click.echo(counted if found else "no claim has any of that")
-    else:
-        _list(book)
-        click.echo(f"{len(book)} of {terminal.count(len(entries), 'claim')}")
+        more = f"--all shows {len(found) - len(shown)} more" if len(shown) < len(found) else str(len(found))
+        click.echo(f"{more} {of}" if found else "no claim has any of that")
     sys.exit(0 if is_typed else 1)
 
 
-def _search(entries: list[books.Entry], text: str) -> search.Answer:
-    from lossdemo import search
-
-    try:
-        return search.Index(entries).search(text)
-    except search.NoSearch as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _list(entries: Iterable[books.Entry]) -> None:
-    for name, there in groupby(entries, key=lambda entry: entry.chapter):
-        terminal.heading(name)
-        click.echo("\n".join(f"  {entry.title}\n    {entry.id}" for entry in there))
+def _print_json(entries: Iterable[tuple[books.Entry, dict[str, Any]]]) -> None:
+    fields = [field for field in books.Entry._fields if field not in ("text", "words")]
+    claims = [{**{field: getattr(entry, field) for field in fields}, **more} for entry, more in entries]
+    click.echo(json.dumps(claims, indent=1))
 
 
 @main.command()
@@ -159,7 +145,7 @@ def show(names: tuple[str, ...], as_script: bool, file: Path | None) -> None:
     from lossdemo.verify.claims import Page
 
     book = _book()
-    found = [_find(name, book) for name in names]
+    found = [books.find(name, book.pages) for name in names]
     verdicts = _read(file) if file else None
     if as_script:
         from lossdemo.script import script
@@ -172,32 +158,19 @@ def show(names: tuple[str, ...], as_script: bool, file: Path | None) -> None:
         if number:
             click.echo()
         if isinstance(part, Page):
-            terminal.render(console, re.split(r"^(?:```|\||<|!\[|## )", part.text, maxsplit=1, flags=re.MULTILINE)[0])
-            click.echo("\n".join(f"  {claim.title}\n    {claim.id}" for claim in part.claims))
-            click.echo(f"\n{_near(part.path)}\nRun it: lossdemo verify {part.path.stem}")
+            opening = re.split(r"^(?:```|\||<|!\[|## )", part.text, maxsplit=1, flags=re.MULTILINE)[0]
+            terminal.render(console, opening if part.claims else part.text)
+            click.echo("".join(f"\n  {claim.title}\n    {claim.id}" for claim in part.claims))
+            click.echo(f"\n{_near(part.path)}" + f"\nRun it: lossdemo verify {part.path.stem}" * bool(part.claims))
             continue
         terminal.render(console, part.text)
         click.echo(f"\n{_near(part.path)}:{part.line}\nRun it: lossdemo verify {part.id}")
         if verdicts:
             records = [record for record in verdicts.records if record.claim == part.id]
-            lines = [f"{record.setting}: {record.outcome}{_killing(record)}" for record in records]
+            kills = ["" if r.killed is None else f", kills {', '.join(r.killed) or 'no mutant'}" for r in records]
+            lines = [f"{record.setting}: {record.outcome}{killed}" for record, killed in zip(records, kills)]
             click.echo("\n".join(lines) or f"{file} has no verdict on it")
     _end_with([problem for path in {part.path for part in found} for problem in book.checked[path].problems])
-
-
-def _find(name: str, book: Book) -> Page | Claim:
-    """The chapter or the claim that a name stands for; an id wins over a chapter."""
-    claims = {claim.id: claim for claim in book}
-    pages = {path.name: page for path, page in book.pages.items()}
-    chapter = books.find_chapter(name, pages)
-    try:
-        return pages[chapter] if chapter and name not in claims else claims[books.find_claim(name, claims)]
-    except books.Unknown as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _killing(record: Record) -> str:
-    return "" if record.killed is None else f", kills {', '.join(record.killed) or 'no mutant'}"
 
 
 @main.command()
@@ -267,7 +240,7 @@ def prove(names: tuple[str, ...], **options: Any) -> None:
 
 def _run(names: Sequence[str], options: dict[str, Any]) -> None:
     """Run claims under pytest, with a progress bar; print what became of them, and end."""
-    place = _place()
+    place = books.locate()
     for device in options["device"]:
         _check_device(device)
     from lossdemo.session import Session
@@ -409,10 +382,8 @@ def _check_plot(path: Path) -> None:
         raise click.UsageError(f"--plot needs {error.name}: pip install 'lossdemo[figures]'") from None
     if path.suffix.lower() not in METADATA:
         raise click.UsageError(f"--plot cannot draw {path.name}: end its name in {' or '.join(METADATA)}")
-    if not path.resolve().parent.is_dir():
-        raise click.UsageError(f"--plot {path}: make the directory {path.resolve().parent} first")
     if path.is_dir() or not os.access(path.resolve().parent, os.W_OK):
-        raise click.UsageError(f"--plot {path}: no file can be written there")
+        raise click.UsageError(f"--plot {path}: no file can be written there; make the directory first")
 
 
 def _print_training(outcomes: list[Outcome]) -> None:
@@ -442,31 +413,29 @@ def _numbers(values: Any) -> str:
 
 
 def _as_json(outcomes: list[Outcome]) -> str:
-    return json.dumps(
-        [
-            {
-                "loss": outcome.loss,
-                "losses": outcome.history.loss,
-                "before": {name: values.tolist() for name, values in outcome.before.items()},
-                "first gradient": {name: values.tolist() for name, values in outcome.gradient.items()},
-                "after": {name: values.tolist() for name, values in outcome.after.items()},
-                **outcome.measures,
-            }
-            for outcome in outcomes
-        ],
-        indent=1,
-    )
+    values = [
+        {
+            "loss": of.loss,
+            "losses": of.history.loss,
+            "before": of.before,
+            "first gradient": of.gradient,
+            "after": of.after,
+        }
+        | of.measures
+        for of in outcomes
+    ]
+    return json.dumps(values, default=lambda tensor: tensor.tolist(), indent=1)
 
 
 def _draw(outcomes: list[Outcome], path: Path) -> None:
     from lossdemo.plot import draw_runs
 
-    histories = {outcome.loss: outcome.history for outcome in outcomes}
-    if "slope" not in outcomes[0].measures:
-        draw_runs(histories, path)
-        return
-    lines = {outcome.loss: (outcome.measures["slope"], outcome.measures["intercept"]) for outcome in outcomes}
-    draw_runs(histories, path, outcomes[0].x, outcomes[0].y, lines)
+    first = outcomes[0]
+    data: Any = ()
+    if "slope" in first.measures:
+        lines = {outcome.loss: (outcome.measures["slope"], outcome.measures["intercept"]) for outcome in outcomes}
+        data = first.x, first.y, lines
+    draw_runs({outcome.loss: outcome.history for outcome in outcomes}, path, *data)
 
 
 def _read(file: Path) -> Verdicts:
@@ -481,32 +450,22 @@ def _read(file: Path) -> Verdicts:
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--format", "form", type=click.Choice(["table", "markdown", "html"]), default="table", show_default=True)
-@click.option("--output", type=FILE, help="Write to this file.")
-def report(files: tuple[Path, ...], form: str, output: Path | None) -> None:
+def report(files: tuple[Path, ...], form: str) -> None:
     """Merge verdict FILES into one matrix, claims by setting.
 
     \b
-    Example: lossdemo report cpu.json cuda.json --format html --output report.html
+    Example: lossdemo report cpu.json cuda.json --format html > report.html
     """
     from lossdemo.verify.matrix import merge
 
     matrix = merge([_read(file) for file in files])
-    if form == "table" and output:
-        raise click.UsageError("--output takes --format markdown or html")
-    if form == "table":
-        click.echo("\n".join(matrix.legend))
-        terminal.console().print(matrix.table())
-        for line in [*matrix.reasons, *matrix.notes]:
-            click.echo(line)
+    if form != "table":
+        click.echo(matrix.rendered(form))
         return
-    text = matrix.rendered(form)
-    if not output:
-        click.echo(text)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.UsageError(f"--output {output}: {error.strerror}") from None
+    click.echo("\n".join(matrix.legend))
+    terminal.console().print(matrix.table())
+    for line in [*matrix.reasons, *matrix.notes]:
+        click.echo(line)
 
 
 @main.command()

@@ -7,13 +7,15 @@ name apart, and puts the whole of it behind its parts.
 from __future__ import annotations
 
 import re
-import sqlite3
-from collections import defaultdict
-from collections.abc import Sequence
-from functools import cache, cached_property
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
 from itertools import pairwise
 from math import log
 from typing import TYPE_CHECKING, NamedTuple
+
+import click
 
 if TYPE_CHECKING:
     from lossdemo.books import Entry
@@ -32,7 +34,7 @@ _ALIASES = (
     ("inf", "infinity"),
 )
 _LONG = {name for pair in _ALIASES for name in pair if " " in name}
-# Words of a question that say nothing about what it is about.
+# Words that say nothing of what a question is about.
 _IGNORED = frozenset(
     re.findall(
         r"\w+",
@@ -45,6 +47,7 @@ _IGNORED = frozenset(
         """,
     )
 )
+# What stemming does not make alike. It may be wrong of a word, as it is so on both sides.
 _SPELLINGS = (
     (re.compile(r"(?<=\w{3})is(?=(e|ed|er|ers|es|ing|ation|ations)$)"), "iz"),
     (re.compile(r"(?<=\w{2})yse(?=[drs]?$)"), "yze"),
@@ -63,8 +66,8 @@ _PARTS = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+\d*(?![a-z])|[^\W_]+")
 _LONGEST = 300  # words that are looked up; of a longer text the first and the last, where an error's message stands
 
 
-class NoSearch(RuntimeError):
-    """This Python's SQLite cannot search."""
+class NoSearch(click.UsageError):
+    """This Python has no SQLite, or one that cannot search."""
 
 
 @cache
@@ -118,17 +121,22 @@ class _Word(NamedTuple):
     """A word of a question, or several that are one name: as typed, and in all the ways in which it may be written."""
 
     typed: str
-    phrases: tuple[str, ...]
+    ways: tuple[str, ...]
 
     @property
     def is_number(self) -> bool:
-        return self.phrases[0].lstrip("-")[0].isdigit()
+        return self.ways[0].lstrip("-")[0].isdigit()
+
+    @property
+    def is_said_otherwise(self) -> bool:
+        """Whether the same error has another one elsewhere: shapes and values, `RuntimeError` before it or not."""
+        return self.is_number or self.typed.endswith(("Error", "Warning"))
 
     @property
     def query(self) -> str:
         """For FTS5: in quotes, where nothing is its syntax. A number with a point may go on, as 0.69 does in 0.693."""
-        number = self.is_number and "." in self.phrases[0] and len(self.phrases[0]) > 3
-        return " OR ".join(f'"{phrase}"{"*" if number else ""}' for phrase in self.phrases)
+        star = "*" if self.is_number and "." in self.ways[0] and len(self.ways[0]) > 3 else ""
+        return " OR ".join(f'"{way}"{star}' for way in self.ways)
 
 
 def _asked(text: str) -> list[_Word]:
@@ -137,45 +145,43 @@ def _asked(text: str) -> list[_Word]:
     typed = typed if len(typed) <= _LONGEST else [*typed[: _LONGEST // 2], *typed[-_LONGEST // 2 :]]
     found: dict[tuple[str, ...], _Word] = {}
     while typed:
-        number = next((n for n in (4, 3, 2) if " ".join(map(_phrase, typed[:n])) in _LONG), 1)
-        ways = [" ".join(map(_phrase, typed[:number])).removesuffix(" loss")]
-        ways += _words(typed[0])[-1:] if number == 1 else []
-        for pair in (*_ALIASES, *_ALIASES):
-            for old, new in (pair, pair[::-1]):
+        number = next((n for n in (4, 3, 2) if _phrase(typed[:n]) in _LONG), 1)
+        ways = [_phrase(typed[:number]).removesuffix(" loss"), *(_words(typed[0])[-1:] if number == 1 else ())]
+        for one, other in (*_ALIASES, *_ALIASES):
+            for old, new in ((one, other), (other, one)):
                 others = [f" {way} ".replace(f" {old} ", f" {new} ").strip() for way in ways]
                 ways += [way for way in others if way not in ways]
-        ways = tuple(dict.fromkeys([*ways, *(way.replace(" ", "") for way in ways)]))
-        found.setdefault(ways, _Word(" ".join(typed[:number]), ways))
+        word = _Word(" ".join(typed[:number]), tuple(dict.fromkeys([*ways, *(way.replace(" ", "") for way in ways)])))
+        found.setdefault(word.ways, word)
         typed = typed[number:]
-    return [word for word in found.values() if word.phrases[0] not in _IGNORED] or [*found.values()]
+    return [word for word in found.values() if word.ways[0] not in _IGNORED] or [*found.values()]
 
 
-def _phrase(raw: str) -> str:
-    """The parts of a word, without the whole."""
-    return " ".join(_words(raw)[:-1] or _words(raw))
+def _phrase(raws: list[str]) -> str:
+    """The parts of these words, without the wholes."""
+    return " ".join(part for raw in raws for part in _words(raw)[:-1] or _words(raw))
 
 
+@dataclass
 class Found:
     """A claim that was found. It is `complete` where it has every word that was asked for; numbers may differ."""
 
-    def __init__(self, entry: Entry, complete: bool, row: int, asked: dict[str, float], index: Index) -> None:
-        self.entry = entry
-        self.complete = complete
-        self._where = row, asked, index
+    entry: Entry
+    complete: bool
+    _look: Callable[[Entry], tuple[str, set[str]]] = field(repr=False)
 
     @cached_property
-    def _matched(self) -> tuple[str, set[str]]:
-        row, asked, index = self._where
-        return index.best_line(row, asked)
+    def _best(self) -> tuple[str, set[str]]:
+        return self._look(self.entry)
 
     @property
     def line(self) -> str:
         """The title, symptom, sentence or line of code that has most of what was asked for."""
-        return self._matched[0]
+        return self._best[0]
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where words that were asked for begin and end in a text of the claim."""
-        return [raw.span() for raw in _RAW.finditer(text) if "\t".join(_words(raw[0])) in self._matched[1]]
+        return [raw.span() for raw in _RAW.finditer(text) if "\t".join(_words(raw[0])) in self._best[1]]
 
 
 class Answer(NamedTuple):
@@ -194,17 +200,19 @@ class Index:
     """The claims of a book, in memory.
 
     Raises:
-        NoSearch: if this Python's SQLite has no FTS5.
+        NoSearch: if this Python has no SQLite with FTS5.
     """
 
     def __init__(self, entries: Sequence[Entry]) -> None:
-        self.entries = entries
-        self._db = sqlite3.connect(":memory:")
+        self.entries = dict(enumerate(entries, 1))
         columns = "title, symptoms, text, tokenize = \"porter unicode61 tokenchars '.-+'\""
         try:
+            import sqlite3
+
+            self._db = sqlite3.connect(":memory:")
             self._db.execute(f"CREATE VIRTUAL TABLE claims USING fts5({columns})")
-        except sqlite3.OperationalError as error:
-            raise NoSearch(f"this Python's SQLite {sqlite3.sqlite_version} has no FTS5: {error}") from None
+        except Exception as error:  # there is no such module of Python, or of SQLite
+            raise NoSearch(f"the search needs SQLite with FTS5, which this Python lacks: {error}") from None
         self._db.executemany("INSERT INTO claims VALUES (?, ?, ?)", (entry.words for entry in entries))
 
     def search(self, text: str) -> Answer:
@@ -214,80 +222,71 @@ class Index:
         with words that stand near each other as they were typed; and with the share of the words that it has. The
         claim with just this symptom is the first.
         """
-        asked = _asked(text)
-        rows = {word: self._match(word.query) for word in asked}
-        is_typed, guessed = any(rows.values()), {}
-        for word in [word for word in asked if not rows[word] and len(word.typed) > 3 and not word.is_number][:5]:
-            from difflib import get_close_matches
-
-            near = get_close_matches(word.phrases[-1], self._vocabulary, 1, 0.8 if is_typed else 0.6)
-            if near:
-                guessed[word.typed] = near[0]
-                rows[word] = self._match(f'"{near[0]}"')
-        is_long = len(asked) > 6
-        asked_for: dict[str, float] = {}
-        scores: dict[int, float] = defaultdict(float)
-        shares: dict[int, float] = defaultdict(float)
-        for word, found in rows.items():
-            weight = 0.3 if word.is_number and is_long else 1.0  # shapes and values of an error's text are others here
-            rarity = weight * log((len(self.entries) + 1) / (len(found) + 0.5))
-            if found:
-                asked_for[f'"{guessed[word.typed]}"' if word.typed in guessed else word.query] = rarity
-            for row, score in found.items():
-                scores[row] += weight * score
-                shares[row] += rarity
+        asked = {word: self._match(word.query) for word in _asked(text)}
+        is_typed = any(asked.values())
+        guessed = self._guessed([word for word, rows in asked.items() if not rows], 0.8 if is_typed else 0.6)
+        asked |= {word: self._match(f'"{near}"') for word, near in guessed.items()}
+        others = [word for word in asked if word.is_said_otherwise] if len(asked) > 4 else []
+        weights, scores, shares = {}, Counter(), Counter()
+        for word, rows in asked.items():
+            weight = 0.3 if word in others else 1
+            rarity = weights[word] = weight * log((len(self.entries) + 1) / (len(rows) + 0.5))
+            scores.update({row: weight * score for row, score in rows.items()})
+            shares.update(dict.fromkeys(rows, rarity))
         for one, other in pairwise(asked):
-            if rows[one] and rows[other]:
-                for row, score in self._match(f'NEAR("{one.phrases[0]}" "{other.phrases[0]}", 3)').items():
-                    scores[row] += score
-        whole = _names(_indexed([" ".join(text.split())]))
+            if asked[one] and asked[other]:
+                scores.update(self._match(f'NEAR("{one.ways[0]}" "{other.ways[0]}", 3)'))
+        just = _names(_indexed([" ".join(text.split())]))
         for row in scores:
-            title, symptoms, _ = self.entries[row - 1].words
-            scores[row] *= 3 if whole in map(_names, [title, *symptoms.split("\n")]) else 1
-        best = max(shares.values(), default=0)
-        rank = {row: scores[row] * shares[row] for row in scores if shares[row] >= best / 4}
-        must = [rows[word] for word in asked if not (word.is_number and is_long)]
+            title, symptoms, _ = self.entries[row].words
+            scores[row] *= 3 if just in map(_names, [title, *symptoms.split("\n")]) else 1
+        enough = max(shares.values(), default=0) / 4
+        rank = Counter({row: scores[row] * share for row, share in shares.items() if share >= enough})
+        must = [() if word in guessed else rows for word, rows in asked.items() if word not in others]
+        queries = {f'"{guessed[word]}"' if word in guessed else word.query: weights[word] for word in asked}
         found = [
-            Found(self.entries[row - 1], not guessed and all(row in has for has in must), row, asked_for, self)
-            for row in sorted(rank, key=lambda row: rank[row], reverse=True)
+            Found(self.entries[row], all(row in rows for rows in must), partial(self._look, row, queries))
+            for row, _ in rank.most_common()
         ]
-        return Answer(found, guessed, is_typed)
+        return Answer(found, {word.typed: near for word, near in guessed.items()}, is_typed)
 
     def _match(self, query: str) -> dict[int, float]:
+        """Rows and their scores; the weights of the columns are tuned on questions as users ask them."""
         scored = "SELECT rowid, -bm25(claims, 4, 3, 0.1) FROM claims WHERE claims MATCH ?"
         return dict(self._db.execute(scored, (query,)))
 
-    @cached_property
-    def _vocabulary(self) -> set[str]:
-        return {word for entry in self.entries for part in entry.words for word in part.split()} - _IGNORED
+    def _guessed(self, unknown: list[_Word], likeness: float) -> dict[_Word, str]:
+        """What a few words that no claim has may have been meant to be."""
+        words = [word for word in unknown if len(word.typed) > 3 and not word.is_number][:5]
+        if not words:
+            return {}
+        from difflib import get_close_matches
 
-    def best_line(self, row: int, asked: dict[str, float]) -> tuple[str, set[str]]:
-        """The line of a claim with the rarest of these queries, and the words, as indexed, that they find in it."""
-        entry = self.entries[row - 1]
+        known = {word for entry in self.entries.values() for part in entry.words for word in part.split()} - _IGNORED
+        near = {word: get_close_matches(word.ways[-1], known, 1, likeness) for word in words}
+        return {word: matches[0] for word, matches in near.items() if matches}
+
+    def _look(self, row: int, queries: dict[str, float], entry: Entry) -> tuple[str, set[str]]:
+        """The line of a claim that most of these queries find, rare ones above all, and the words, as indexed."""
         blocks = [[entry.title], entry.symptoms, _pieces(entry.text)]
         lines = [line for block in blocks for line in block]
-        weights = [0.0] * len(lines)
-        matched = set()
+        weights, words = [0.0] * len(lines), set()
         columns = ", ".join(f"highlight(claims, {number}, '\1', '\2')" for number in range(3))
-        for query, weight in asked.items():
+        for query, weight in queries.items():
             sql = f"SELECT {columns} FROM claims WHERE claims MATCH ? AND rowid = ?"
             for marked in self._db.execute(sql, (query, row)):
-                inside = False
-                for number, line in enumerate(
-                    "\n".join(part for part, block in zip(marked, blocks) if block).split("\n")
-                ):
+                text = "\n".join(column for column, block in zip(marked, blocks) if block)
+                text = re.sub("\1[^\2]*", lambda match: re.sub("([ \n])", "\\1\1", match[0]), text)
+                for number, line in enumerate(text.split("\n")):
                     weights[number] += weight if "\1" in line else 0
-                    for group in line.split(" "):
-                        if inside or "\1" in group:
-                            matched.add(group.replace("\1", "").replace("\2", ""))
-                        inside = group.rfind("\1") > group.rfind("\2") or (inside and "\2" not in group)
-        return lines[max(range(len(lines)), key=lambda number: weights[number])], matched
+                    words |= {re.sub("[\1\2]", "", group) for group in line.split(" ") if "\1" in group}
+        return lines[weights.index(max(weights))], words
 
 
 def search(entries: Sequence[Entry], text: str) -> list[Found]:
     """The claims that answer `text`, best first. For many questions make an `Index` once.
 
     Raises:
-        NoSearch: if this Python's SQLite has no FTS5.
+        NoSearch: if this Python has no SQLite with FTS5.
     """
     return Index(entries).search(text).found

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lossdemo.books import Place, Unknown, find_chapter, find_claim
+from lossdemo.books import Place, Unknown, find
 from lossdemo.interrupt import INTERRUPTS
 from lossdemo.terminal import count
 from lossdemo.verify import items
@@ -105,17 +105,15 @@ class Session:
         directory, root = self.place.directory.resolve(), self.place.root.resolve()
         if name.rstrip("/") == directory.name or (name and Path(name).resolve() in (directory, root)):
             return _ids(pages)
-        chapter = find_chapter(name, [path.name for path in pages])
-        for path in (path for path in pages if path.name == chapter):
-            if not pages[path].claims and not pages[path].problems:
-                raise pytest.UsageError(f"{name} has no claims: leave it out for the whole book")
-            return {path: _ids(pages)[path]}
-        owners = {claim.id: page.path for page in pages.values() for claim in page.claims}
         try:
-            claim = find_claim(name, owners)
+            meant = find(name, pages)
         except Unknown as error:
             raise pytest.UsageError(str(error)) from None
-        return {owners[claim]: {claim}}
+        if not isinstance(meant, Page):
+            return {meant.path: {meant.id}}
+        if not meant.claims and not meant.problems:
+            raise pytest.UsageError(f"{name} has no claims: leave it out for the whole book")
+        return _ids({meant.path: meant})
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Read no page on which nothing is wanted, and no file that is none."""

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -234,5 +235,8 @@ def test_a_sqlite_without_fts5_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
             raise sqlite3.OperationalError("no such module: fts5")
 
     monkeypatch.setattr(sqlite3, "connect", lambda _: Connection())
-    with pytest.raises(NoSearch, match=r"this Python's SQLite [\d.]+ has no FTS5: no such module: fts5"):
+    with pytest.raises(NoSearch, match="the search needs SQLite with FTS5, which this Python lacks: no such module"):
+        search.search([], "huber")
+    monkeypatch.setitem(sys.modules, "sqlite3", None)
+    with pytest.raises(NoSearch, match="which this Python lacks: import of sqlite3 halted"):
         search.search([], "huber")
