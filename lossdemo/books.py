@@ -185,7 +185,8 @@ def find_claim(name: str, ids: Collection[str]) -> str:
             return meant[0]
     near = sorted(parts or ids, key=lambda claim: _likeness(wanted, claim), reverse=True)[: 8 if parts else 4]
     problem = f"{len(parts)} claims have {name!r} in their id" if parts else f"no claim has {name!r} in its id"
-    more = f"\n  and {len(parts) - 8} more: lossdemo list {wanted}" if len(parts) > 8 else ""
+    more = f"\n  and {len(parts) - 8} more: lossdemo list {name}" if len(parts) > 8 else ""
+    more = more if parts else f"\nby what it says: lossdemo list {name}"
     raise Unknown("\n  ".join([f"{problem}; nearest:", *near]) + more)
 
 

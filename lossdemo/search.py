@@ -34,7 +34,7 @@ _ALIASES = (
     ("inf", "infinity"),
 )
 _LONG = {name for pair in _ALIASES for name in pair if " " in name}
-# Words of a question that say nothing about what it is about.
+# Words that say nothing of what a question is about.
 _IGNORED = frozenset(
     re.findall(
         r"\w+",
@@ -47,6 +47,7 @@ _IGNORED = frozenset(
         """,
     )
 )
+# What stemming does not make alike. It may be wrong of a word, as it is so on both sides.
 _SPELLINGS = (
     (re.compile(r"(?<=\w{3})is(?=(e|ed|er|ers|es|ing|ation|ations)$)"), "iz"),
     (re.compile(r"(?<=\w{2})yse(?=[drs]?$)"), "yze"),
@@ -250,6 +251,7 @@ class Index:
         return Answer(found, {word.typed: near for word, near in guessed.items()}, is_typed)
 
     def _match(self, query: str) -> dict[int, float]:
+        """Rows and their scores; the weights of the columns are tuned on questions as users ask them."""
         scored = "SELECT rowid, -bm25(claims, 4, 3, 0.1) FROM claims WHERE claims MATCH ?"
         return dict(self._db.execute(scored, (query,)))
 

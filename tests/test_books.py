@@ -209,6 +209,13 @@ def test_the_nearest_come_first(name: str, near: list[str]) -> None:
     assert [line.strip() for line in str(caught.value).splitlines()[1:]][: len(near)] == near
 
 
+def test_where_no_id_is_like_it_the_search_is_named() -> None:
+    """It may be a symptom."""
+    with pytest.raises(Unknown, match="no claim has 'loss is stuck' in its id") as caught:
+        find_claim("loss is stuck", IDS)
+    assert str(caught.value).endswith("\nby what it says: lossdemo list loss is stuck")
+
+
 def test_many_are_counted() -> None:
     """The first eight, how many more, and how to see them."""
     with pytest.raises(Unknown, match=r"30 claims have 'mse' in their id") as caught:

@@ -31,6 +31,15 @@ BCE, HINGE = "binary_cross_entropy_with_logits", "hinge_embedding_loss"
 FAMILIES = [name for name in figures.FIGURES if name.endswith("-losses")]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """What is trained here is so small that a second thread only waits for the first."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def redrawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory in which `python -m lossdemo.figures` has drawn the figures."""
@@ -346,11 +355,12 @@ def test_the_standardized_line_arrives_and_the_raw_one_does_not() -> None:
         assert (path[1] == pytest.approx(path[-1], rel=0.05, abs=0.5)) is True
 
 
-def descent(kind: str, lr: float, curvature: float, start: list[float], turned: float) -> tuple[np.ndarray, float]:
+@cache
+def descent(kind: str, lr: float, curvature: float, turned: float) -> tuple[np.ndarray, float]:
     """Thirty steps on (w·a)² / 2 + curvature (w·b)² / 2, with a and b turned from the axes: path and last loss."""
     c, s = math.cos(turned), math.sin(turned)
     axis = torch.tensor([[c, s], [-s, c]], dtype=torch.float64)
-    w = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    w = torch.tensor([-4.0, -1.0], dtype=torch.float64, requires_grad=True)
     makers = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}
     optimizer = makers[kind]([w], lr) if kind in makers else torch.optim.SGD([w], lr, momentum=0.9)
 
@@ -372,7 +382,7 @@ def test_each_optimizer_has_the_rate_that_brings_it_furthest() -> None:
     assert pytest.approx(rates) == figures.RATES
     for panel in drawn("optimizer-paths").axes:
         kind, _, rate = panel.get_title(loc="left").partition(", lr ")
-        tried = {lr: descent(kind, lr, 50, [-4, -1], 0.4) for lr in rates}
+        tried = {lr: descent(kind, lr, 50, 0.4) for lr in rates}
         best = min(tried, key=lambda lr: tried[lr][1])
         assert best == pytest.approx(float(rate))
         [path] = [found.get_xydata() for found in panel.lines if len(found.get_xdata()) == 31]
@@ -385,7 +395,7 @@ def test_another_surface_ranks_the_optimizers_otherwise() -> None:
     order = []
     for curvature, turned in [(50, 0.4), (20, 0.7)]:
         kinds = "SGD", "momentum 0.9", "Adam"
-        least = {kind: min(descent(kind, lr, curvature, [-4, -1], turned)[1] for lr in figures.RATES) for kind in kinds}
+        least = {kind: min(descent(kind, lr, curvature, turned)[1] for lr in figures.RATES) for kind in kinds}
         order.append(sorted(least, key=lambda kind: least[kind]))
     assert order[0] == ["Adam", "momentum 0.9", "SGD"]
     assert order[1][0] == "SGD"

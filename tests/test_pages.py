@@ -21,6 +21,15 @@ START = (SPEC / "start.md").read_text()
 [LOOP] = re.findall(r"^```python\n(.*?)^```", START, re.DOTALL | re.MULTILINE)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """What is trained here is so small that a second thread only waits for the first."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 class Run(NamedTuple):
     """What the loop printed in each epoch, and its names at the end."""
 
@@ -55,7 +64,7 @@ def run(*edits: tuple[str, str]) -> Run:
     return Run(list(loss), list(held_out), [percent / 100 for percent in right], names)
 
 
-UNTRAINED = ("range(20)", "range(0)")
+UNTRAINED, SHORT = ("range(20)", "range(0)"), ("range(20)", "range(2)")
 FEW = ("torch.arange(1000), torch", "torch.arange(50), torch"), ("range(20)", "range(200)")
 ON_TRAINING_SAMPLES = ("logits = model", "test = train; logits = model")
 RAW = ("x = (x - x[train].mean(0)) / x[train].std(0)", "")
@@ -142,15 +151,15 @@ def test_mistake_6_a_forgotten_zero_grad_is_fast_then_restless() -> None:
 @pytest.mark.parametrize("place", [(STEP, STEP + CLIP_HARD), (BACKWARD, CLIP_HARD + BACKWARD)])
 def test_mistake_7_clipping_elsewhere_clips_nothing(place: tuple[str, str]) -> None:
     """However hard the clipping, the run is that without it, to the last bit; in its place it is another one."""
-    without = run((CLIP, ""))
-    assert run((CLIP, ""), place).moved(without) == set()
-    assert run((CLIP, CLIP_HARD)).moved(without)
+    without = run((CLIP, ""), SHORT)
+    assert run((CLIP, ""), place, SHORT).moved(without) == set()
+    assert run((CLIP, CLIP_HARD), SHORT).moved(without)
 
 
 @pytest.mark.parametrize("edits", [((STEP, ""),), ((ZERO, ""), (BACKWARD, BACKWARD + ZERO))])
 def test_mistake_8_nothing_moves(edits: tuple[tuple[str, str], ...]) -> None:
     """Without a step, or with gradients cleared before it, every parameter keeps its bits and the loss its value."""
-    still = run(*edits)
+    still = run(*edits, SHORT)
     assert still.moved(run(UNTRAINED)) == set()
     assert max(still.loss) - min(still.loss) < 0.05
     assert len(set(still.held_out)) == 1
@@ -161,8 +170,8 @@ def test_mistake_9_the_last_batch_is_smaller() -> None:
     exact = ("total / len(train):.2f", "(total / len(train)):.8f")
     means = ("loss.item() * len(batch)", "loss.item()"), ("total / len(train):.2f", "total / 16:.8f")
     assert len(run().names["batch"]) == 1000 % 64 == 40
-    assert run(exact).loss != run(*means).loss
-    assert run(*means).moved(run()) == set()
+    assert run(exact, SHORT).loss != run(*means, SHORT).loss
+    assert run(*means, SHORT).moved(run(SHORT)) == set()
 
 
 def test_mistake_9_without_item_the_total_keeps_every_graph() -> None:
@@ -174,7 +183,7 @@ def test_mistake_9_without_item_the_total_keeps_every_graph() -> None:
             if following:
                 yield from functions(following)
 
-    total = run(("loss.item() * len(batch)", "loss * len(batch)")).names["total"]
+    total = run(("loss.item() * len(batch)", "loss * len(batch)"), SHORT).names["total"]
     assert sum(node.name().startswith("NllLoss") for node in functions(total.grad_fn)) == 16
     assert isinstance(run().names["total"], float)
 
@@ -191,8 +200,8 @@ def test_mistake_10_evaluation_with_dropout() -> None:
 
 def test_mistake_10_without_no_grad_the_numbers_are_right() -> None:
     """What is printed is the same; the logits carry a graph."""
-    graph = run(("with torch.no_grad():", "if True:"))
-    assert graph[:3] == run()[:3]
+    graph = run(("with torch.no_grad():", "if True:"), SHORT)
+    assert graph[:3] == run(SHORT)[:3]
     assert graph.names["logits"].grad_fn is not None
     assert run().names["logits"].grad_fn is None
 
@@ -379,9 +388,9 @@ def test_a_row_trains_to_what_it_says(row: list[str]) -> None:
     assert called == set(re.findall(r"\w+Loss", read(row[2])))
     generator = torch.Generator().manual_seed(0)
     output = torch.randn(case.size, generator=generator).requires_grad_()
-    optimizer = torch.optim.Adam([output], lr=0.1)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, 1000)
-    for _ in range(1000):
+    optimizer = torch.optim.Adam([output], lr=0.3)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, 300)
+    for _ in range(300):
         optimizer.zero_grad()
         case.loss(output, y).backward()
         optimizer.step()
