@@ -453,15 +453,6 @@ def test_every_symbol_of_a_chapter_is_in_the_glossary(chapter: Path) -> None:
     assert {symbol for formula in formulas(chapter.read_text()) for symbol in symbols(formula)} <= known
 
 
-def test_every_row_of_symbols_is_needed() -> None:
-    """A sign that a row gives a meaning in a chapter is used there."""
-    used = {path.stem: {s for f in formulas(path.read_text()) for s in symbols(f)} for path in CHAPTERS}
-    for signs, _, places in tables("glossary.md")[-1]:
-        chapters = list(used) if places == "everywhere" else places.split(", ")
-        for sign in (symbol for formula in formulas(signs) for symbol in symbols(formula)):
-            assert any(sign in used.get(chapter, ()) for chapter in chapters), (sign, places)
-
-
 def test_every_word_has_a_claim_and_words_are_in_order() -> None:
     """A reader who looks a word up finds it by the alphabet, and is led to a claim."""
     words, ours, _ = tables("glossary.md")
