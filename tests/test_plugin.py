@@ -431,16 +431,23 @@ def test_a_claim_that_hangs_is_named(spec: Project) -> None:
     assert spec.verdicts()["hangs"] == ("failed", "Failed: Timeout (>0.3s) from pytest-timeout.")
 
 
-@pytest.mark.parametrize(("options", "limit"), [([], 60), (["-o", "timeout=7"], None), (["--timeout=7"], None)])
+@pytest.mark.parametrize(
+    ("options", "limit"),
+    [
+        ([], 60),
+        (["--prove", "-o", "mutants=lossdemo.mutants"], 600),
+        (["-o", "timeout=7"], None),
+        (["--timeout=7"], None),
+    ],
+)
 def test_claims_have_a_limit_of_time(spec: Project, options: list[str], limit: float | None) -> None:
-    """It is a minute, unless somebody sets another."""
+    """It is a minute, and ten for a proof, unless somebody sets another."""
     spec.write(
         "conftest.py",
         "def pytest_collection_modifyitems(items):\n"
         "    print('limits', {mark.args for item in items for mark in item.iter_markers('timeout')})\n",
     )
-    result = spec.run("-s", *options)
-    result.assert_outcomes(passed=2)
+    result = spec.run("-s", "--collect-only", *options)
     result.stdout.fnmatch_lines([f"*limits {{({limit},)}}" if limit else "*limits set()"])
 
 

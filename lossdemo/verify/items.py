@@ -22,6 +22,7 @@ from lossdemo.verify.verdicts import Verdict
 from lossdemo.verify.world import World
 
 TIMEOUT = 60  # seconds for a claim, where neither option nor setting says another limit
+PROOFS = 10  # times as long for a proof, which runs the claim up to eight hundred times
 
 BOOK = pytest.StashKey[Book]()
 WORLD = pytest.StashKey[World]()
@@ -154,7 +155,8 @@ class ClaimItem(SybilItem):
         if reason:
             self.add_marker(pytest.mark.skip(reason=f"not run here: {reason}"))
         if _is_unlimited(self.config):
-            self.add_marker(pytest.mark.timeout(TIMEOUT))
+            proving = self.config.pluginmanager.has_plugin("lossdemo-prover")
+            self.add_marker(pytest.mark.timeout(TIMEOUT * PROOFS if proving else TIMEOUT))
 
     def runtest(self) -> None:
         """Run the claim as the options of the run say."""
