@@ -203,3 +203,12 @@ def ctc_ignores_empty_targets(original):
         return reduced(losses / lengths.clamp(min=1) if given["reduction"] == "mean" else losses, given["reduction"])
 
     return call
+
+
+@mutant(
+    "torch.nn.functional.ctc_loss",
+    when=lambda call: call["targets"].ndim == 1 and not call["targets"].is_contiguous(),
+)
+def ctc_reads_strided_targets(original):
+    """Concatenated targets read where they are, whatever their stride."""
+    return using(original, targets=lambda targets: targets.contiguous())
