@@ -443,18 +443,3 @@ def linear_cross_entropy_flattens_sequences(original):
         return original(input, linear_weight, target, **kwargs)
 
     return call
-
-
-def _packed(values):
-    """What a kernel reads that takes memory for contiguous."""
-    shape = values.shape
-    strides = values.contiguous().stride()
-    end = values.storage_offset() + values.numel()
-    fits = end <= values.untyped_storage().nbytes() // values.element_size()
-    return values.as_strided(shape, strides) if fits else values
-
-
-@mutant("torch.nn.functional.cross_entropy", when=lambda call: not call["input"].is_contiguous())
-def cross_entropy_ignores_strides(original):
-    """Logits read as if they were contiguous, as by a kernel that forgets the strides."""
-    return using(original, input=_packed)

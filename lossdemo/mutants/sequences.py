@@ -212,3 +212,18 @@ def ctc_ignores_empty_targets(original):
 def ctc_reads_strided_targets(original):
     """Concatenated targets read where they are, whatever their stride."""
     return using(original, targets=lambda targets: targets.contiguous())
+
+
+def _packed(values):
+    """What a kernel reads that takes memory for contiguous."""
+    shape = values.shape
+    strides = values.contiguous().stride()
+    end = values.storage_offset() + values.numel()
+    fits = end <= values.untyped_storage().nbytes() // values.element_size()
+    return values.as_strided(shape, strides) if fits else values
+
+
+@mutant("torch.nn.functional.cross_entropy", when=lambda call: not call["input"].is_contiguous())
+def cross_entropy_ignores_strides(original):
+    """Logits read as if they were contiguous, as by a kernel that forgets the strides."""
+    return using(original, input=_packed)
