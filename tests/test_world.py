@@ -2,9 +2,11 @@
 
 import os
 import random
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -175,6 +177,17 @@ def test_what_others_change_is_forgotten(claim: Callable[[str], Claim], world: W
     finally:
         F.mse_loss = original
         world.forget()
+
+
+def test_what_a_mutants_run_imports_is_no_fault_of_the_next_claim(
+    claim: Callable[[str], Claim], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs under mutants are not compared, and what they import may change torch, as torch._dynamo does."""
+    harmless = claim(">>> 1\n1")
+    assert run_compared(harmless, Setting(), world) is None
+    monkeypatch.setitem(sys.modules, "imported_meanwhile", ModuleType("imported_meanwhile"))
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: None)
+    assert run_compared(harmless, Setting(), world) is None
 
 
 def test_the_packages_of_mutants_are_watched(

@@ -100,11 +100,11 @@ def run_compared(
 ) -> Failure | None:
     """Run a claim, inside of what `around` makes; one that leaves the world changed fails, whatever else it shows."""
     for _ in range(2):
-        modules = len(sys.modules)
+        modules = world.modules
         with torch_as(setting), world.compared() as changed, _unraisable(changed), _no_exit(), around():
             failure = _run(claim)
         if not changed or len(sys.modules) == modules:
-            break  # or the claim runs again, as what it imports may change things, once
+            break  # or the claim runs again, as what was imported meanwhile may change things, once
     if failure is None and changed:
         left = "\n".join(f"    {change}" for change in changed)
         message = f"The claim leaves behind, and other claims would see it:\n{left}"

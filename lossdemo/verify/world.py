@@ -209,11 +209,11 @@ class World:
         # Theirs now, which are no copies, and before. Two lists of a thousand are compared faster than one by one.
         self._now, self._before = list[Any](), list[dict[str, Any]]()
         self._hooks: list[tuple[str, dict, dict]] = []
-        self._modules = 0
+        self.modules = 0  # how many there were when attributes were last taken in
 
     def forget(self) -> None:
         """Take the world as it is at the next claim: something else than a claim ran meanwhile."""
-        self._modules = 0
+        self.modules = 0
 
     @contextmanager
     def compared(self) -> Generator[list[str]]:
@@ -250,9 +250,9 @@ class World:
 
     def _take_in(self) -> None:
         """Remember the attributes of modules that are new since the last time."""
-        if len(sys.modules) == self._modules:
+        if len(sys.modules) == self.modules:
             return
-        if not self._modules:
+        if not self.modules:
             for entries in (self._attributes, self._now, self._before):
                 entries.clear()
         for name, owner in self._owners():
@@ -266,9 +266,9 @@ class World:
             for attribute, value in attributes.items()
             if _is_hooks(attribute, value)
         ]
-        self._modules = len(sys.modules)
-        if self._modules > FROZEN[0] + MANY:
-            FROZEN[0] = self._modules
+        self.modules = len(sys.modules)
+        if self.modules > FROZEN[0] + MANY:
+            FROZEN[0] = self.modules
             gc.freeze()  # what modules bring stays: no collection of garbage need go through it
 
     def _owners(self) -> Iterator[tuple[str, Any]]:
