@@ -91,7 +91,9 @@ def _indexed(lines: Sequence[str]) -> str:
 
 
 def _names(line: str) -> list[str]:
-    return [group.rpartition("\t")[2] for group in line.split(" ")]
+    """The words of a line; numbers count as one, and exceptions as none, since the same error has others elsewhere."""
+    names = [group.rpartition("\t")[2] for group in line.split(" ")]
+    return ["0" if re.match(r"-?\d", name) else name for name in names if not name.endswith(("error", "warning"))]
 
 
 def words(title: str, symptoms: Sequence[str], text: str) -> list[str]:
@@ -220,7 +222,7 @@ class Index:
 
         A claim's rank grows with FTS5's bm25, in which rare words count more, and titles and symptoms more than text;
         with words that stand near each other as they were typed; and with the share of the words that it has. The
-        claim with just this symptom is the first.
+        claim with just this symptom, or this error with other numbers, is the first.
         """
         asked = {word: self._match(word.query) for word in _asked(text)}
         is_typed = any(asked.values())
@@ -239,7 +241,7 @@ class Index:
         just = _names(_indexed([" ".join(text.split())]))
         for row in scores:
             title, symptoms, _ = self.entries[row].words
-            scores[row] *= 3 if just in map(_names, [title, *symptoms.split("\n")]) else 1
+            scores[row] *= 3 if just and just in map(_names, [title, *symptoms.split("\n")]) else 1
         enough = max(shares.values(), default=0) / 4
         rank = Counter({row: scores[row] * share for row, share in shares.items() if share >= enough})
         must = [() if word in guessed else rows for word, rows in asked.items() if word not in others]

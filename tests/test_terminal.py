@@ -51,10 +51,10 @@ def test_no_latex_is_left(claim: str) -> None:
 def test_prose_is_wrapped_and_code_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     """A wrapped line of code would be another example, and could not be pasted."""
     console = Console(width=40, force_terminal=True, color_system=None)
-    terminal.render(console, text("counts-squared"))
+    code = ">>> print([loss(torch.tensor([1., 1., 1., error]), torch.zeros(4)).item() for error in (10., 100.)])"
+    terminal.render(console, f"## A claim\n\n{10 * 'Some words of prose. '}\n\n```python\n{code}\n```\n")
     lines = capsys.readouterr().out.splitlines()
-    code = "  ...     print([loss(torch.tensor([1., 1., 1., error]), torch.zeros(4)).item() for error in (10., 100.)])"
-    assert code in lines
+    assert f"  {code}" in lines
     assert max(len(line) for line in lines if "print(" not in line) <= 45
 
 
