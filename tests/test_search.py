@@ -69,7 +69,7 @@ dead relu never recovers -> dead-relu
 vanishing gradients sigmoid deep network -> sigmoid
 standardise inputs before training -> standardiz
 accuracy not differentiable -> accuracy
-threshold 0 or 0.5 for logits -> decided
+threshold 0 or 0.5 for logits -> the-threshold
 perplexity from loss -> perplexity
 how do I use pos_weight for an imbalanced data set -> pos_weight
 RuntimeError: all elements of input should be between 0 and 1 -> bceloss
