@@ -237,20 +237,20 @@ def linear_cross_entropy(
 
 
 def kl_div(input: ArrayLike, target: ArrayLike, log_target: bool = False, reduction: str = "mean") -> Result:
-    """t (log t - x), elementwise, for log-probabilities x and probabilities t, or their logarithms.
+    """q (log q - x), elementwise, for log-probabilities x and a target distribution q, or its logarithms.
 
-    The sum is KL(t || e^x). 'mean' divides it by all elements, 'batchmean' by the size of the first dimension.
+    The sum is KL(q || e^x). 'mean' divides it by all elements, 'batchmean' by the size of the first dimension.
 
     Source: Kullback and Leibler, On Information and Sufficiency, Annals of Mathematical Statistics 22, 1951.
     """
     x = _float(input)
-    t = np.exp(_float(target)) if log_target else _float(target)
+    q = np.exp(_float(target)) if log_target else _float(target)
     with np.errstate(divide="ignore"):
-        log_t = _float(target) if log_target else np.log(t)
-    toward = log_t + 1 - x
+        log_q = _float(target) if log_target else np.log(q)
+    toward = log_q + 1 - x
     divisor = len(x) if reduction == "batchmean" else None
     reduction = "mean" if reduction == "batchmean" else reduction
-    return _result(_x_log_y(t, t) - t * x, reduction, divisor, input=-t, target=t * toward if log_target else toward)
+    return _result(_x_log_y(q, q) - q * x, reduction, divisor, input=-q, target=q * toward if log_target else toward)
 
 
 def poisson_nll_loss(

@@ -95,9 +95,9 @@ def distribution_losses() -> Figure:
     def gaussian_nll(v: Tensor, error: Tensor, **each: Any) -> Tensor:
         return F.gaussian_nll_loss(error, 0 * error, v, **each)
 
-    x = np.linspace(-2, 2.25, 35)
-    _draw(poisson, x, "count 1", SOLID, _of(F.poisson_nll_loss, 1), (-1.9, 2.6), (-1.9, 0.5))
-    _draw(poisson, x, "count 4", DASHED, _of(F.poisson_nll_loss, 4), (-1.2, 6.2), (-1.9, -3.1))
+    z = np.linspace(-2, 2.25, 35)
+    _draw(poisson, z, "count 1", SOLID, _of(F.poisson_nll_loss, 1), (-1.9, 2.6), (-1.9, 0.5))
+    _draw(poisson, z, "count 4", DASHED, _of(F.poisson_nll_loss, 4), (-1.2, 6.2), (-1.9, -3.1))
     _mark(poisson[0], SOLID, 0, 1, "log 1 = 0", (-0.8, -1.2))
     _mark(poisson[0], DASHED, math.log(4), 4 - 4 * math.log(4), "log 4 = 1.39", (0.8, -2.8))
     v = np.geomspace(0.1, 7, 45)
@@ -105,20 +105,20 @@ def distribution_losses() -> Figure:
     _draw(gaussian, v, "error 2", DASHED, _of(gaussian_nll, 2), (1.2, 2.2), (1.6, -1.0))
     _mark(gaussian[0], SOLID, 1, 0.5, "v = 1", (0.8, 0.12))
     _mark(gaussian[0], DASHED, 4, math.log(2) + 0.5, "v = 4", (3.8, 1.4))
-    q = (1 - np.cos(np.linspace(0.1, np.pi - 0.1, 45))) / 2
-    _draw(divergence, q, "KLDivLoss: KL(p ‖ q)", SOLID, lambda q: _kl(0 * q + 0.8, q), (0.12, 1.9), (0.16, -6))
-    _draw(divergence, q, "KL(q ‖ p)", DASHED, lambda q: _kl(q, 0 * q + 0.8), (0.02, 0.5), (0.1, -1.8))
-    _mark(divergence[0], SOLID, 0.8, 0, "q = p", (0.76, 0.4))
-    _name(poisson, "logarithm of the rate, x", "PoissonNLLLoss", "its gradient in x", (-3.5, 9), (-4.5, 9))
+    p = (1 - np.cos(np.linspace(0.1, np.pi - 0.1, 45))) / 2
+    _draw(divergence, p, "KLDivLoss: KL(q ‖ p)", SOLID, lambda p: _kl(0 * p + 0.8, p), (0.12, 1.9), (0.16, -6))
+    _draw(divergence, p, "KL(p ‖ q)", DASHED, lambda p: _kl(p, 0 * p + 0.8), (0.02, 0.5), (0.1, -1.8))
+    _mark(divergence[0], SOLID, 0.8, 0, "p = q", (0.76, 0.4))
+    _name(poisson, "logarithm of the rate, z", "PoissonNLLLoss", "its gradient in z", (-3.5, 9), (-4.5, 9))
     _name(gaussian, "variance v", "GaussianNLLLoss", "its gradient in v", (0, 4), (-2, 0.6))
-    first = "q of the first of two classes, where p is 0.8"
-    _name(divergence, first, "KL divergence", "its gradient in q", (-0.1, 3), (-8, 8))
+    first = "p of the first of two classes, where q is 0.8"
+    _name(divergence, first, "KL divergence", "its gradient in p", (-0.1, 3), (-8, 8))
     return figure
 
 
-def _kl(p: Tensor, q: Tensor) -> Tensor:
-    """KL(p ‖ q) for two classes, of which the first has these probabilities, (n,) each."""
-    return F.kl_div(torch.stack([q, 1 - q]).log(), torch.stack([p, 1 - p]), reduction="none").sum(0)
+def _kl(q: Tensor, p: Tensor) -> Tensor:
+    """KL(q ‖ p) for two classes, of which the first has these probabilities, (n,) each."""
+    return F.kl_div(torch.stack([p, 1 - p]).log(), torch.stack([q, 1 - q]), reduction="none").sum(0)
 
 
 def ranking_losses() -> Figure:

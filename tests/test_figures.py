@@ -251,11 +251,11 @@ def test_cross_entropy_is_drawn_over_three_logits() -> None:
 
 
 def test_kl_divergences_and_triplets_are_the_formulas() -> None:
-    """KL in both directions, where p is 0.8, and the triplet loss over the difference of the distances."""
-    forward, reverse = (line(drawn("distribution-losses").axes[4], n) for n in ("KLDivLoss: KL(p ‖ q)", "KL(q ‖ p)"))
-    q = forward[0]
-    np.testing.assert_allclose(forward[1], 0.8 * np.log(0.8 / q) + 0.2 * np.log(0.2 / (1 - q)), atol=1e-12)
-    np.testing.assert_allclose(reverse[1], q * np.log(q / 0.8) + (1 - q) * np.log((1 - q) / 0.2), atol=1e-12)
+    """KL in both directions, where q is 0.8, and the triplet loss over the difference of the distances."""
+    forward, reverse = (line(drawn("distribution-losses").axes[4], n) for n in ("KLDivLoss: KL(q ‖ p)", "KL(p ‖ q)"))
+    p = forward[0]
+    np.testing.assert_allclose(forward[1], 0.8 * np.log(0.8 / p) + 0.2 * np.log(0.2 / (1 - p)), atol=1e-12)
+    np.testing.assert_allclose(reverse[1], p * np.log(p / 0.8) + (1 - p) * np.log((1 - p) / 0.2), atol=1e-12)
     difference, triplet = line(drawn("ranking-losses").axes[4], "margin 1")
     np.testing.assert_allclose(triplet, np.maximum(0, difference + 1), atol=1e-9)
     for y, sign in (("y = 1", -1), ("y = −1", 1)):
@@ -279,7 +279,7 @@ def test_open_circles_are_the_ends_of_each_jump() -> None:
 
 
 def test_marks_of_the_distributions_are_where_the_losses_are_least() -> None:
-    """Poisson at the logarithm of the count, Gaussian at the squared error, the divergence at q = p."""
+    """Poisson at the logarithm of the count, Gaussian at the squared error, the divergence at p = q."""
     poisson, _, gaussian, _, divergence, _ = drawn("distribution-losses").axes
     for count, name in [(1, "log 1 = 0"), (4, "log 4 = 1.39")]:
         assert line(poisson, name) == ([math.log(count)], [count - count * math.log(count)])
@@ -287,7 +287,7 @@ def test_marks_of_the_distributions_are_where_the_losses_are_least() -> None:
     for error in (1, 2):
         assert line(gaussian, f"v = {error**2}") == ([error**2], pytest.approx([math.log(error) + 0.5]))
         assert line(gaussian, f"error {error}")[1].min() >= math.log(error) + 0.5
-    assert line(divergence, "q = p") == ([0.8], pytest.approx([0], abs=1e-12))
+    assert line(divergence, "p = q") == ([0.8], pytest.approx([0], abs=1e-12))
 
 
 def test_mse_on_a_sigmoid_is_marked_where_it_pulls_hardest() -> None:
