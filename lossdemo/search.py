@@ -317,25 +317,28 @@ def heading(symptoms: str, names: str, text: str, found: Sequence[Found]) -> tup
     """Where a book's pages of symptoms and names, given by their text, have what was asked, and the heading there.
 
     It is the one heading of the symptoms with all words of the question, or the name that is asked for, or the heading
-    with most of the symptoms that have all words: with over a third of them, and with two or just what was asked. None
-    if there is none. The last heading is for what fits no other.
+    with most of the symptoms that have all words, or are among them: with over a third, and with two or just what was
+    asked. None if there is none. The last heading is for what fits no other.
     """
     said = {word for word in _about(_indexed([text])) if not re.match(r"-?\d|.*(error|warning)$", word)}
     symptoms = symptoms.rpartition("\n## ")[0]
     titles = re.findall(r"^## (.+)$", symptoms, re.MULTILINE)
-    near = [title for title in titles if said and all(word in title.lower() for word in said)]
+    near = [title for title in titles if all(word in title.lower() for word in said)]
     fits = [title for title in near if said <= _about(_indexed([title]))]
-    if len(fits) == 1:
+    if said and len(fits) == 1:
         return "symptoms.md", fits[0]
     if _RAW.fullmatch(text):
         for title in re.findall(r"^### (.+)$", names, re.MULTILINE):
             if any(_words(name)[-1] == _words(text)[-1] for name in re.findall("`([^`]+)`", title)):
                 return "names.md", title.replace("`", "")
+    if not said:
+        return None
     having: dict[str, dict[str, float]] = {}
     for entry in (hit.entry for hit in found[:BEST]):
         for symptom, line in zip(entry.symptoms, entry.words[1].split("\n")):
-            if said and all(word in line for word in said) and said <= (about := _about(line)):
-                having.setdefault(entry.id, {})[symptom] = len(said) / len(about)
+            about = _about(line) if any(word in line for word in said) else set()
+            if said <= about or (about <= said and len(about) > 1):
+                having.setdefault(entry.id, {})[symptom] = len(said & about) / len(said | about)
     votes, title = defaultdict(list), ""
     for line in symptoms.splitlines() if having else ():
         title = line[3:] if line.startswith("## ") else title
