@@ -242,7 +242,7 @@ class Index:
         """
         asked = {word: self._match(word.query) for word in (word.rounded(self._numbers) for word in _asked(text))}
         is_typed = any(asked.values())
-        guessed = self._guessed([word for word, rows in asked.items() if not rows], 0.8 if is_typed else 0.6)
+        guessed = self._guessed([word for word, rows in asked.items() if not rows], 0.8 if is_typed else 0.75)
         asked |= {word: self._match(f'"{near}"') for word, near in guessed.items()}
         others = [word for word in asked if word.is_said_otherwise] if len(asked) > 4 else []
         weights, scores, shares = {}, Counter(), Counter()
