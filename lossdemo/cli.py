@@ -91,7 +91,8 @@ def list_claims(
     \b
     Example: lossdemo list loss stuck at 0.693
     """
-    entries = books.read_entries(books.locate().directory)
+    directory = books.locate().directory
+    entries = books.read_entries(directory)
     chapters = list(dict.fromkeys(entry.chapter for entry in entries))
     only = books.find_chapter(chapter, chapters) if chapter is not None else None
     if chapter is not None and not only:
@@ -108,7 +109,7 @@ def list_claims(
                 click.echo("\n".join(f"  {entry.title}\n    {entry.id}" for entry in there))
             click.echo(f"{len(claims)} {of}")
         sys.exit(0 if claims else 1)
-    from lossdemo.search import Index
+    from lossdemo.search import Index, heading
 
     found, guessed, is_typed = Index(claims).search(text)
     if as_json:
@@ -116,6 +117,11 @@ def list_claims(
     else:
         for typed, near in guessed.items():
             click.echo(f"no claim has {typed!r}; nearest: {near}")
+        symptoms, names = (directory / name for name in ("symptoms.md", "names.md"))
+        texts = [page.read_text(encoding="utf-8") if page.is_file() else "" for page in (symptoms, names)]
+        see = heading(texts[0], texts[1], text, found)
+        if see:
+            click.echo(f"see {_near(directory / see[0])}: {see[1]}\n")
         shown = found if everything else found[:SHOWN]
         for hit in shown:
             terminal.result(hit.entry.title, hit.entry.id, hit.line, hit.spans)

@@ -52,8 +52,14 @@ def first_read(book: Book) -> dict[str, list[str]]:
     return {chapter: others for chapter, *others in filter(None, links)}
 
 
+def general_chapters(book: Book) -> set[str]:
+    """The names of README.md's first list of chapters, which are about every loss."""
+    listed = re.search(r"(?:^\d+\. .+\n(?: +.+\n)*)+", book.pages[book.directory / "README.md"].text, re.MULTILINE)
+    return {*re.findall(r"^\d+\. .*?\]\((\w[\w-]*\.md)\)", listed[0] if listed else "", re.MULTILINE)}
+
+
 def headed(book: Book, page: Page) -> str:
-    """A chapter with its neighbors below its title, and the list of its claims below its first paragraph."""
+    """A chapter with its neighbors below its title; below its first paragraph, and a table there, its claims."""
     order = chapters(book)
     place = order.index(page)
     needed = [book.pages[book.directory / name] for name in first_read(book).get(page.path.name, [])]
@@ -61,49 +67,91 @@ def headed(book: Book, page: Page) -> str:
     parts = [f"{word}: {', '.join(f'[{p.headings[0].title}]({p.path.name})' for p in p)}" for word, p in groups if p]
     parts.insert(place > 0, "[The book](README.md)")
     contents = "\n".join(f"- {link(claim, page.path.name)}" for claim in page.claims)
-    fold = f"<details><summary>Claims of this chapter: {len(page.claims)}</summary>\n\n{contents}\n\n</details>"
     text = _CONTENTS.sub("", _NEIGHBORS.sub("", page.text, count=1), count=1)
     title, paragraph, rest = text.split("\n\n", 2)
-    return "\n\n".join([title, " · ".join(parts), paragraph, fold, rest])
+    table, rest = rest.split("\n\n", 1) if rest.startswith("|") else ("", rest)
+    fold = _fold("Claims of this chapter", len(page.claims), contents)
+    return "\n\n".join([title, " · ".join(parts), paragraph, *filter(None, [table]), *fold, rest])
 
 
 # --- symptoms.md ---
+
+TEXTS = 2  # of a claim's symptoms below a heading, that are not folded
+
+
+@dataclass
+class Seen:
+    """A claim below a heading of symptoms.md, with its symptoms there, those first that most claims could have."""
+
+    claim: Claim
+    symptoms: list[str]
+
+    def line(self, first: int = 0, last: int | None = None) -> str:
+        """What is seen, and a link; what begins with a mark of a list is no list."""
+        shown = self.symptoms[first:last]
+        return f"- {chr(92) if shown[0][0] in '-+*#>' else ''}{'; '.join(shown)}: {link(self.claim)}"
+
+    @property
+    def text(self) -> str:
+        """What a check is looked for in."""
+        return f"{'; '.join(self.symptoms)}: {self.claim.text.partition(chr(10))[0]}"
 
 
 def symptoms(book: Book) -> str:
     """Every symptom of every claim once, below the first heading of symptoms.toml that it fits; others by chapter.
 
-    Below a heading a claim stands at the first check that its title, or its symptoms there, fit.
+    Below a heading a claim stands at the first check that its title, or its symptoms there, fit; there the claims of
+    README.md's first chapters come before those on single losses, and common words before rare ones. Of more than two
+    symptoms of a claim the others are folded, at the end of the heading.
     """
     contents = tomllib.loads((book.directory / "symptoms.toml").read_text(encoding="utf-8"))
+    common = Counter(word for claim in book for word in {*_plain(" ".join(claim.symptoms))})
+    general = general_chapters(book)
+
+    def seen(entries: list[tuple[Claim, str]]) -> list[Seen]:
+        found: dict[Claim, list[str]] = defaultdict(list)
+        for claim, symptom in entries:
+            found[claim].append(symptom)
+        rank = {symptom: min((common[word] for word in _plain(symptom)), default=0) for _, symptom in entries}
+        each = [Seen(claim, sorted(texts, key=rank.__getitem__, reverse=True)) for claim, texts in found.items()]
+        return sorted(each, key=lambda one: (one.claim.path.name not in general, -rank[one.symptoms[0]]))
+
     rest = [(claim, symptom) for claim in book for symptom in claim.symptoms]
     parts = []
     for see in contents["see"]:
-        here = [entry for entry in rest if re.search(see["symptom"], entry[1], re.IGNORECASE)]
-        rest = [entry for entry in rest if not re.search(see["symptom"], entry[1], re.IGNORECASE)]
-        causes = _bullets(here)
-        checks = []
+        fits = re.compile(see["symptom"], re.IGNORECASE).search
+        here = seen([entry for entry in rest if fits(entry[1])])
+        rest = [entry for entry in rest if not fits(entry[1])]
+        left, checks = here, []
+        texts = None if see.get("folded") else TEXTS
         for check in see["check"]:
-            chosen = [line for line in causes if re.search(check["claim"], line.partition("](")[0], re.IGNORECASE)]
-            causes = [line for line in causes if line not in chosen]
-            checks += ["\n   ".join([f"{len(checks) + 1}. {check['say']}", *chosen])] if chosen else []
-        also = ["Also:"] if causes and checks else []
-        parts += [f"## {see['heading']}", see["first"], *checks, *also, *(["\n".join(causes)] if causes else [])]
+            chosen = [one for one in left if re.search(check["claim"], one.text, re.IGNORECASE)]
+            left = [one for one in left if one not in chosen]
+            lines = [one.line(0, texts) for one in chosen]
+            checks.append("\n   ".join([f"{len(checks) + 1}. {check['say']}", *lines]))
+        also = ["Also:"] if left and checks else []
+        shown = [*checks, *also, *(["\n".join(one.line(0, texts) for one in left)] if left else [])]
+        more = "\n".join(one.line(TEXTS) for one in here if len(one.symptoms) > TEXTS)
+        if see.get("folded"):
+            shown = _fold("Claims", len(here), "\n\n".join(shown))
+        elif more:
+            shown += _fold("More words for claims above", more.count("\n") + 1, more)
+        parts += [f"## {see['heading']}", see["first"], *shown]
     parts += [f"## {contents['rest']['heading']}", contents["rest"]["first"]]
     for page in chapters(book):
-        causes = _bullets([entry for entry in rest if entry[0].path == page.path])
-        parts += [f"### {page.headings[0].title}", "\n".join(causes)] if causes else []
+        here = seen([entry for entry in rest if entry[0].path == page.path])
+        parts += _fold(page.headings[0].title, len(here), "\n".join(one.line() for one in here))
     headings = [see["heading"] for see in (*contents["see"], contents["rest"])]
     overview = "\n".join(f"- [{heading}](#{slug(heading)})" for heading in headings)
     return "\n\n".join(["# Symptoms", contents["about"], WITHOUT_CLAIMS, overview, *parts]) + "\n"
 
 
-def _bullets(entries: list[tuple[Claim, str]]) -> list[str]:
-    """A line for each claim: what is seen, and a link. What begins with a mark of a list is no list."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for claim, symptom in entries:
-        found[link(claim)].append(symptom)
-    return [f"- {chr(92) if seen[0][0] in '-+*#>' else ''}{'; '.join(seen)}: {to}" for to, seen in found.items()]
+def _plain(text: str) -> list[str]:
+    return re.findall(r"[^\W\d_]{2,}", text.lower())
+
+
+def _fold(what: str, number: int, text: str) -> list[str]:
+    return [f"<details><summary>{what}: {number}</summary>", text, "</details>"] if number else []
 
 
 # --- names.md ---
@@ -111,13 +159,17 @@ def _bullets(entries: list[tuple[Claim, str]]) -> list[str]:
 LOSSES, OPTIMIZERS, LAYERS, GRADIENTS = "Losses", "Optimizers", "Layers and functions", "Gradients and steps"
 ABOUT_NAMES = """\
 What torch calls its losses, optimizers and functions, with the claims that call each: first the claims about it, then
-for each argument claims that pass it, and the others folded. A claim stands here because it makes the call, not because
-it mentions the name."""
+for each argument claims that pass it, and the others folded or counted. A claim stands here because it makes the call,
+not because it mentions the name."""
 REDUCTIONS = ("none", "mean", "sum")
 SHOWN = 8  # claims about a name, and about an argument, that are not folded
+FOLDED = 30  # other claims that call it and are listed; of tools that more claims call they are counted
 ALSO = {"l1_loss": "MAE", "kl_div": "KL"}  # what titles call a loss, beside its names and their stems
 _PLACES = ("", "nn.", "nn.functional.", "nn.utils.", "nn.Module.", "Tensor.", "autograd.", "func.", "amp.", "optim.")
 _PLACES += ("optim.Optimizer.", "optim.lr_scheduler.", "utils.data.", "utils.checkpoint.", "distributed.")
+# What beginners ask about, and neither a mutant nor a title names.
+ASKED = ("nn.Module.eval", "nn.Module.train", "Tensor.item", "optim.Optimizer.add_param_group")
+ATTRIBUTES = ("param_groups",)  # in names.md for what claims write, as nobody calls them
 
 
 @dataclass
@@ -133,6 +185,11 @@ class Name:
     targets: list[str]
     arguments: list[str] = field(default_factory=list)
     calls: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def heading(self) -> str:
+        """All its names."""
+        return " and ".join(f"`{each}`" for each in self.names)
 
     def is_in(self, text: str) -> bool:
         """Whether a text speaks of it, also as "Huber" or "cross-entropy"."""
@@ -161,14 +218,15 @@ def catalogue(book: Book) -> list[Name]:
     words = {word for title in titles for word in re.findall(r"`([A-Za-z_.]+)(?:\(.*?\))?`", title)} - {*REDUCTIONS}
     words -= {one for target in named for one in inspect.signature(located(target)).parameters}
     broken = {mutant.target for mutant in prove.load(["lossdemo.mutants"]) if prove.exists(mutant.target)}
-    for target in sorted(broken | {f"torch.{place}{word}" for word in words for place in _PLACES}):
+    titled = {f"torch.{place}{word}" for word in words for place in _PLACES}
+    for target in sorted(broken | titled | {f"torch.{name}" for name in ASKED}):
         other = _other(target)
         if other and not named & {*other.targets}:
             known = others.setdefault(other.names[0].replace("_", "").lower(), other)
             known.names = sorted({*known.names, *other.names})
             known.targets = sorted({*known.targets, *other.targets})
             known.kind = max(known.kind, other.kind)
-    return [*found, *others.values()]
+    return [*found, *others.values(), *(Name(GRADIENTS, [attribute], []) for attribute in ATTRIBUTES)]
 
 
 def _other(target: str) -> Name | None:
@@ -216,12 +274,17 @@ def watch(book: Book, names: list[Name]) -> None:
     for name in names:
         if name.kind == OPTIMIZERS:  # the first one of a class wraps the `step` of the class
             located(f"torch.optim.{name.names[0]}")([torch.zeros(1, 1, requires_grad=True)])
+        elif not name.targets:
+            name.calls |= {claim.id: set() for claim in book if f".{name.names[0]}" in _code(claim)}
     for claim in book:
         if claim.needs and not_run_because(claim, Setting()):
             continue
 
         def note(target: str, function: Function, args: tuple, kwargs: dict, claim: Claim = claim) -> None:
-            frames = [frame for frame, _ in walk_stack(sys._getframe(2))]
+            if not args[1:] and not kwargs and claim.id in owners[target].calls:  # nothing new, often
+                return
+            here = sys._getframe(1).f_code  # again where a class's function is watched that another inherits
+            frames = [frame for frame, _ in walk_stack(sys._getframe(2)) if frame.f_code is not here]
             by_torch = str(frames[0].f_globals.get("__name__")).partition(".")[0] == "torch"
             examples = re.findall(r"<doctest .*\[(\d+)\]>", "\n".join(frame.f_code.co_filename for frame in frames))
             if not by_torch and examples and int(examples[-1]) >= len(claim.preamble):
@@ -229,6 +292,10 @@ def watch(book: Book, names: list[Name]) -> None:
 
         with watched(owners, note):
             run(claim, Setting())
+
+
+def _code(claim: Claim) -> str:
+    return "".join(example.source for example in claim.examples)
 
 
 def _passed(function: Function, args: tuple, kwargs: dict) -> set[str]:
@@ -246,24 +313,34 @@ def names(book: Book) -> str:
     found = catalogue(book)
     watch(book, found)
     claims = {claim.id: claim for claim in book}
-    parts = ["# Names", ABOUT_NAMES, WITHOUT_CLAIMS]
+    overview, parts = [], []
     for kind in (LOSSES, OPTIMIZERS, LAYERS, GRADIENTS):
         here = sorted((name for name in found if name.kind == kind), key=lambda name: name.names[0].lower())
+        links = [f"[`{name.names[0]}`](#{slug(name.heading)})" for name in here if name.calls]
+        overview.append(f"- {kind}: {', '.join(links)}")
         parts.append(f"## {kind}")
         for name in here:
             parts += _entry(name, claims) if name.calls else []
         silent = ", ".join(f"`{name.names[0]}`" for name in here if not name.calls)
         parts += [f"No claim calls {silent}."] if silent and kind in (LOSSES, OPTIMIZERS) else []
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(["# Names", ABOUT_NAMES, WITHOUT_CLAIMS, "\n".join(overview), *parts]) + "\n"
 
 
 def _entry(name: Name, claims: dict[str, Claim]) -> list[str]:
-    """The claims about a name, some for each argument, and in a fold the others that call it, with what they pass."""
+    """The claims about a name, some for each argument, and in a fold the others that call it, with what they pass.
+
+    A claim is about a tool, as `detach`, that its title, a symptom or its first paragraph names.
+    """
     callers = [claims[claim] for claim in claims if claim in name.calls]
     about = [claim for claim in callers if name.is_in(claim.title)]
-    about = about or [claim for claim in callers if name.is_in(str(claim.symptoms))]
     home = Counter(claim.path for claim in about)
     about.sort(key=lambda claim: -home[claim.path])  # the chapter that says most about it first
+    is_tool = name.kind not in (LOSSES, OPTIMIZERS)
+    if is_tool or not about:
+        about += [claim for claim in callers if claim not in about and name.is_in(str(claim.symptoms))]
+    if is_tool:
+        code = {claim: " ".join(re.findall("`[^`]+`", claim.text.split("\n\n")[1])) for claim in callers}
+        about += [claim for claim in callers if claim not in about and name.is_in(code[claim])]
     lines = [f"- {link(claim)}" for claim in about[:SHOWN]]
     unused = []
     for argument in name.arguments:
@@ -278,12 +355,12 @@ def _entry(name: Name, claims: dict[str, Claim]) -> list[str]:
     lines += [f"- No claim passes {', '.join(unused)}."] if unused else []
     shown = "\n".join(lines)
     rest = [claim for claim in callers if f"#{claim.id})" not in shown]
-    heading = "### " + " and ".join(f"`{each}`" for each in name.names)
-    if len(rest) > len(claims) / 4:
-        return [heading, *filter(None, [shown]), f"{len(rest)} other claims call it."]
-    fold = "\n".join(_caller(claim, name) for claim in rest)
-    more = [f"<details><summary>Other claims that call it: {len(rest)}</summary>", fold, "</details>"] if rest else []
-    return [heading, *filter(None, [shown]), *more]
+    others = "\n".join(_caller(claim, name) for claim in rest)
+    if len(rest) > (FOLDED if is_tool else len(claims) / 4):
+        end = [f"{len(rest)} {'other ' * bool(shown)}claims call it."]
+    else:
+        end = _fold("Other claims that call it", len(rest), others) if shown or len(rest) > SHOWN else [others]
+    return [f"### {name.heading}", *filter(None, [shown]), *end]
 
 
 def _caller(claim: Claim, name: Name) -> str:

@@ -7,13 +7,13 @@ name apart, and puts the whole of it behind its parts.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from itertools import pairwise
 from math import log
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -63,6 +63,7 @@ _RAW = re.compile(
     r"|[^\W_](?:\w|-(?=[^\W\d_]))*(?:['’]t\b)?"
 )
 _PARTS = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+\d*(?![a-z])|[^\W_]+")
+BEST = 50  # claims of which titles and symptoms are looked at as a whole
 _LONGEST = 300  # words that are looked up; of a longer text the first and the last, where an error's message stands
 
 
@@ -94,6 +95,12 @@ def _names(line: str) -> list[str]:
     """The words of a line; numbers count as one, and exceptions as none, since the same error has others elsewhere."""
     names = [group.rpartition("\t")[2] for group in line.split(" ")]
     return ["0" if re.match(r"-?\d", name) else name for name in names if not name.endswith(("error", "warning"))]
+
+
+def _about(line: str) -> set[str]:
+    """What a line is about: its words without the endings that FTS5 leaves out of account, too."""
+    names = {group.rpartition("\t")[2] for group in line.split(" ")} - _IGNORED - {""}
+    return {re.sub(r"(?<=\w{3})(?:ing|ed|es|s|e)$", "", name) for name in names}
 
 
 def words(title: str, symptoms: Sequence[str], text: str) -> list[str]:
@@ -136,9 +143,17 @@ class _Word(NamedTuple):
 
     @property
     def query(self) -> str:
-        """For FTS5: in quotes, where nothing is its syntax. A number with a point may go on, as 0.69 does in 0.693."""
-        star = "*" if self.is_number and "." in self.ways[0] and len(self.ways[0]) > 3 else ""
-        return " OR ".join(f'"{way}"{star}' for way in self.ways)
+        """For FTS5: in quotes, where nothing is its syntax."""
+        return " OR ".join(f'"{way}"' for way in self.ways)
+
+    def rounded(self, numbers: Iterable[str]) -> _Word:
+        """With those of these numbers that round to it, as 0.693 does to 0.69, if it has two digits and a point."""
+        digits = re.fullmatch(r"-?0*(\d*)\.(0*(\d+))", self.typed)
+        if not digits or len(digits[1] + (digits[2] if digits[1] else digits[3])) < 2:
+            return self
+        off = 0.5000001 * 10 ** -len(digits[2])
+        near = [number for number in numbers if abs(float(number) - float(self.typed)) <= off]
+        return self._replace(ways=tuple(dict.fromkeys([*self.ways, *near])))
 
 
 def _asked(text: str) -> list[_Word]:
@@ -221,12 +236,13 @@ class Index:
         """The claims with most of what the text is about.
 
         A claim's rank grows with FTS5's bm25, in which rare words count more, and titles and symptoms more than text;
-        with words that stand near each other as they were typed; and with the share of the words that it has. The
-        claim with just this symptom, or this error with other numbers, is the first.
+        with words that stand near each other as they were typed; with the share of the words that it has; and where its
+        title or a symptom says little else. The claim with just this symptom, or this error with other numbers, is the
+        first.
         """
-        asked = {word: self._match(word.query) for word in _asked(text)}
+        asked = {word: self._match(word.query) for word in (word.rounded(self._numbers) for word in _asked(text))}
         is_typed = any(asked.values())
-        guessed = self._guessed([word for word, rows in asked.items() if not rows], 0.8 if is_typed else 0.6)
+        guessed = self._guessed([word for word, rows in asked.items() if not rows], 0.8 if is_typed else 0.75)
         asked |= {word: self._match(f'"{near}"') for word, near in guessed.items()}
         others = [word for word in asked if word.is_said_otherwise] if len(asked) > 4 else []
         weights, scores, shares = {}, Counter(), Counter()
@@ -238,19 +254,29 @@ class Index:
         for one, other in pairwise(asked):
             if asked[one] and asked[other]:
                 scores.update(self._match(f'NEAR("{one.ways[0]}" "{other.ways[0]}", 3)'))
-        just = _names(_indexed([" ".join(text.split())]))
-        for row in scores:
-            title, symptoms, _ = self.entries[row].words
-            scores[row] *= 3 if just and just in map(_names, [title, *symptoms.split("\n")]) else 1
+        line = _indexed([" ".join(text.split())])
+        just, said = _names(line), _about(line) if len(asked) > 1 else set()
         enough = max(shares.values(), default=0) / 4
-        rank = Counter({row: scores[row] * share for row, share in shares.items() if share >= enough})
+        rank: dict[int, Any] = {row: scores[row] * share for row, share in shares.items() if share >= enough}
+        for row in sorted(rank, key=rank.__getitem__, reverse=True)[:BEST]:
+            title, symptoms, _ = self.entries[row].words
+            lines = [title, *symptoms.split("\n")]
+            near = [_about(line) for line in lines if any(word in line for word in said)]
+            alike = max((len(said & other) / len(said | other) for other in near), default=0)
+            rank[row] *= 3 if just and just in map(_names, lines) else 1 + alike
         must = [() if word in guessed else rows for word, rows in asked.items() if word not in others]
         queries = {f'"{guessed[word]}"' if word in guessed else word.query: weights[word] for word in asked}
         found = [
             Found(self.entries[row], all(row in rows for rows in must), partial(self._look, row, queries))
-            for row, _ in rank.most_common()
+            for row in sorted(rank, key=rank.__getitem__, reverse=True)
         ]
         return Answer(found, {word.typed: near for word, near in guessed.items()}, is_typed)
+
+    @cached_property
+    def _numbers(self) -> list[str]:
+        self._db.execute("CREATE VIRTUAL TABLE terms USING fts5vocab(claims, row)")
+        terms = self._db.execute("SELECT term FROM terms WHERE term < ':'")
+        return [term for (term,) in terms if re.fullmatch(r"-?\d[\d.]*(e[-+]?\d+)?", term)]
 
     def _match(self, query: str) -> dict[int, float]:
         """Rows and their scores; the weights of the columns are tuned on questions as users ask them."""
@@ -282,7 +308,46 @@ class Index:
                 for number, line in enumerate(text.split("\n")):
                     weights[number] += weight if "\1" in line else 0
                     words |= {re.sub("[\1\2]", "", group) for group in line.split(" ") if "\1" in group}
-        return lines[weights.index(max(weights))], words
+        best = [number for number, weight in enumerate(weights) if weight == max(weights)]
+        said = [number for number in best if number <= len(entry.symptoms)] if best[0] else []
+        return lines[min(said, key=lambda number: len(lines[number]), default=best[0])], words
+
+
+def heading(symptoms: str, names: str, text: str, found: Sequence[Found]) -> tuple[str, str] | None:
+    """Where a book's pages of symptoms and names, given by their text, have what was asked, and the heading there.
+
+    It is the one heading of the symptoms with all words of the question, or the name that is asked for, or the heading
+    with most of the symptoms that have all words, or are among them: with over a third, and with two or just what was
+    asked. None if there is none. The last heading is for what fits no other.
+    """
+    said = {word for word in _about(_indexed([text])) if not re.match(r"-?\d|.*(error|warning)$", word)}
+    symptoms = symptoms.rpartition("\n## ")[0]
+    titles = re.findall(r"^## (.+)$", symptoms, re.MULTILINE)
+    near = [title for title in titles if all(word in title.lower() for word in said)]
+    fits = [title for title in near if said <= _about(_indexed([title]))]
+    if said and len(fits) == 1:
+        return "symptoms.md", fits[0]
+    if _RAW.fullmatch(text):
+        for title in re.findall(r"^### (.+)$", names, re.MULTILINE):
+            if any(_words(name)[-1] == _words(text)[-1] for name in re.findall("`([^`]+)`", title)):
+                return "names.md", title.replace("`", "")
+    if not said:
+        return None
+    having: dict[str, dict[str, float]] = {}
+    for entry in (hit.entry for hit in found[:BEST]):
+        for symptom, line in zip(entry.symptoms, entry.words[1].split("\n")):
+            about = _about(line) if any(word in line for word in said) else set()
+            if said <= about or (about <= said and len(about) > 1):
+                having.setdefault(entry.id, {})[symptom] = len(said & about) / len(said | about)
+    votes, title = defaultdict(list), ""
+    for line in symptoms.splitlines() if having else ():
+        title = line[3:] if line.startswith("## ") else title
+        seen, _, claim = line.rstrip(")").rpartition("#")
+        if claim in having:
+            votes[title] += [share for symptom, share in having[claim].items() if symptom in seen]
+    best = max(votes, key=lambda title: sum(votes[title]), default="")
+    is_clear = sum(votes[best]) > sum(map(sum, votes.values())) / 3 and (len(votes[best]) > 1 or max(votes[best]) == 1)
+    return ("symptoms.md", best) if is_clear else None
 
 
 def search(entries: Sequence[Entry], text: str) -> list[Found]:

@@ -274,6 +274,13 @@ def test_list_finds_claims_by_words(lossdemo: Lossdemo) -> None:
     assert set(found[0]) == {"id", "chapter", "line", "title", "basis", "symptoms", "match", "complete"}
 
 
+def test_list_names_the_page_that_says_in_which_order_to_check(lossdemo: Lossdemo) -> None:
+    """Above the claims, with its heading."""
+    see = "symptoms.md: The loss, or a gradient, is NaN\n\n"
+    assert re.match(rf"see \S*{see}", lossdemo("list", "nan loss").output)
+    assert "see " not in lossdemo("list", "momentum", "applies").output
+
+
 @pytest.mark.parametrize(
     ("words", "match"),
     [

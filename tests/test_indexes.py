@@ -119,8 +119,11 @@ def test_names_has_every_loss_optimizer_and_argument(watched: tuple[str, Caught]
     for name, optimizer in vars(torch.optim).items():
         if inspect.isclass(optimizer) and issubclass(optimizer, torch.optim.Optimizer) and name != "Optimizer":
             assert f"`{name}`" in found or re.search(rf"^No claim calls .*`{name}`", page, re.MULTILINE), name
-    for name in ("backward", "zero_grad", "step", "detach", "no_grad", "requires_grad_", "clip_grad_norm_"):
+    tools = ("backward", "zero_grad", "step", "detach", "no_grad", "requires_grad_", "clip_grad_norm_", "autocast")
+    for name in (*tools, "eval", "item", "param_groups", "add_param_group"):
         assert f"`{name}`" in found
+        assert found[f"`{name}`"].count("\n- ") <= indexes.SHOWN + indexes.FOLDED
+        assert f"[`{name}`](#{name})" in page.partition("\n## ")[0]
 
 
 def test_names_links_to_claims_alone(watched: tuple[str, Caught]) -> None:
@@ -170,8 +173,8 @@ Basis: observed
 ```python
 >>> optimizer = torch.optim.SGD([{"params": [x.clone().requires_grad_()], "momentum": 0.5}], 0.1)
 >>> optimizer.zero_grad()
->>> 1
-1
+>>> optimizer.param_groups[0]["momentum"]
+0.5
 ```
 
 Basis: observed
@@ -185,7 +188,7 @@ def book(directory: Path, text: str = CHAPTER) -> Book:
     pages["README"] = (
         "# Book\n\n1. [A](a.md)\n2. [Probe](probe.md): see\n    more. Read [B](b.md) first.\n3. [B](b.md)\n"
     )
-    pages["which-loss"] = "# Which loss\n\nThis page has no claims.\n"
+    pages |= dict.fromkeys(("which-loss", "start"), "# Other\n\nThis page has no claims.\n")
     for name, content in pages.items():
         (directory / f"{name}.md").write_text(content)
     (directory / "symptoms.toml").write_text((ROOT / "spec" / "symptoms.toml").read_text())
@@ -204,7 +207,8 @@ def test_a_claim_counts_for_what_it_calls_and_passes_itself(tmp_path: Path) -> N
     assert calls["MSELoss"] == mse
     assert calls["L1Loss"] == {}
     assert calls["SGD"] == {"a-group": {"lr", "momentum"}}
-    assert [*calls["zero_grad"]] == ["a-group"]
+    assert [*calls["zero_grad"]] == [*calls["param_groups"]] == ["a-group"]
+    assert calls["add_param_group"] == {}
     assert calls["no_grad"] == {}
 
 
@@ -212,12 +216,14 @@ def test_a_claim_counts_for_what_it_calls_and_passes_itself(tmp_path: Path) -> N
 
 
 def test_symptoms_has_each_symptom_of_each_claim() -> None:
-    """Word for word, on a line that links to the claim, and once."""
+    """Word for word, on a line that links to the claim, and once; of a claim two at a time, the others in a fold."""
     lines = indexes.symptoms(BOOK).splitlines()
     for claim in BOOK:
         here = [line for line in lines if line.endswith(f"]({claim.path.name}#{claim.id})")]
         shown = [symptom for line in here for symptom in line.lstrip(" -\\").rpartition(": [")[0].split("; ")]
         assert sorted(shown) == sorted(symptom.lstrip("-") for symptom in claim.symptoms), claim.id
+    outside = re.sub("<details>.*?</details>", "", "\n".join(lines), flags=re.DOTALL).splitlines()
+    assert not [line for line in outside if line.partition(": [")[0].count("; ") >= indexes.TEXTS]
 
 
 def test_each_heading_of_symptoms_has_claims() -> None:
@@ -228,6 +234,28 @@ def test_each_heading_of_symptoms_has_claims() -> None:
         assert first[0] not in "-1#", heading
         assert "](" in "".join(rest), heading
         assert f"- [{heading}](#{indexes.slug(heading)})" in page
+
+
+def test_below_a_check_common_causes_come_first(tmp_path: Path) -> None:
+    """Chapters on every loss come before those on single losses, and words that many symptoms have before rare ones."""
+    probe = book(tmp_path)
+    claim = "## {0} falls\n\n```python\n>>> 1\n1\n```\n\nBasis: observed · Symptoms: {1}\n"
+    seen = [("One", "quark loss is NaN"), ("Two", "loss is NaN"), ("Three", "NaN; odd quark NaN; loss is NaN")]
+    text = "\n".join(claim.format(*pair) for pair in seen)
+    (tmp_path / "b.md").write_text(f"# B\n\nWords.\n\n{text}")
+    (tmp_path / "a.md").write_text(f"# A\n\nWords.\n\n{claim.format('Four', 'rare NaN')}")
+    (tmp_path / "README.md").write_text("# Book\n\n1. [A](a.md)\n\nOthers:\n\n2. [Probe](probe.md)\n3. [B](b.md)\n")
+    probe = Book(tmp_path)
+    assert indexes.general_chapters(probe) == {"a.md"}
+    page = indexes.symptoms(probe).partition("## The loss, or a gradient, is NaN\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^- (.*?): \[", page, re.MULTILINE) == [
+        "rare NaN",
+        "NaN; loss is NaN",
+        "loss is NaN",
+        "quark loss is NaN",
+        "odd quark NaN",
+    ]
+    assert page.index("<details><summary>More words for claims above: 1") < page.index("odd quark NaN")
 
 
 def test_a_symptom_that_looks_like_a_list_is_none(tmp_path: Path) -> None:
@@ -265,6 +293,16 @@ Something.
         "[The book](README.md) · Next: [Probe](probe.md)",
         "Previous: [Probe](probe.md) · [The book](README.md)",
     )
+
+
+def test_the_claims_stand_below_a_table_that_opens_a_chapter(tmp_path: Path) -> None:
+    """So that the table is what a reader sees first; and there is one list, wherever it stood before."""
+    table = "| loss |\n|---|\n| MSE |\n\n"
+    for text in (CHAPTER, indexes.headed(probe := book(tmp_path), probe.pages[tmp_path / "probe.md"])):
+        probe = book(tmp_path, text.replace("Something.\n\n", f"Something.\n\n{table}"))
+        head = indexes.headed(probe, probe.pages[tmp_path / "probe.md"])
+        assert f"Something.\n\n{table}<details><summary>Claims of this chapter: 3</summary>\n\n- [" in head
+        assert head.count("<details>") == 1
 
 
 def test_heads_are_made_anew_over_old_ones(tmp_path: Path) -> None:

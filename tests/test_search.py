@@ -146,6 +146,83 @@ def test_what_is_alike_finds_the_same(one: str, other: str) -> None:
         assert index.search(asked).found[0].complete
 
 
+def test_a_number_with_a_point_finds_those_that_round_to_it() -> None:
+    """With two digits at least: 0.1 is a learning rate, and not about 0.1."""
+    texts = ("2.303", "2.31", "0.6931", "0.7", "0.1", "0.12", "-1.14", "23")
+    index = Index([entry(f"It is {number} here", "", "x") for number in texts])
+    for asked, found in (
+        ("2.30", ["2.303"]),
+        ("2.303", ["2.303"]),
+        ("2.3", ["2.303", "2.31"]),
+        ("0.69", ["0.6931"]),
+        ("0.70", ["0.7"]),
+        ("0.1", ["0.1"]),
+        ("-1.1", ["-1.14"]),
+        ("2", []),
+    ):
+        assert sorted(hit.entry.title.split()[2] for hit in index.search(asked).found) == found, asked
+
+
+@pytest.mark.parametrize("asked", ["nan loss", "loss is nan", "the loss NaN?"])
+def test_what_says_little_else_comes_first(asked: str) -> None:
+    """In any order, and with words that say nothing."""
+    rare = [entry(f"NaN loss of {word}", "", f"{word} loss is NaN with AMP") for word in ("CTC", "focal", "triplet")]
+    assert ids(asked, Index([*rare, entry("A high rate diverges", "", "loss is NaN"), entry("Other")]))[0] == (
+        "a-high-rate-diverges"
+    )
+
+
+SYMPTOMS = """\
+# Symptoms
+
+## The loss is NaN
+
+1. Check:
+   - loss is NaN; fit is NaN: [One](x.md#one)
+   - sum is NaN: [Two](x.md#two)
+
+## The training is slow
+
+- slow start: [One](x.md#one)
+- odd quark: [Two](x.md#two)
+
+## Everything else
+
+- lonely: [Two](x.md#two)
+- quark: [Two](x.md#two)
+"""
+NAMES = "# Names\n\n## Losses\n\n### `HuberLoss` and `huber_loss`\n\n### `detach`\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "see"),
+    [
+        ("slow", ("symptoms.md", "The training is slow")),
+        ("slow training", ("symptoms.md", "The training is slow")),
+        ("is NaN", ("symptoms.md", "The loss is NaN")),
+        ("fit NaN", ("symptoms.md", "The loss is NaN")),
+        ("RuntimeError: odd quark", ("symptoms.md", "The training is slow")),
+        ("quark", None),  # one symptom that says more is not enough
+        ("lonely", None),
+        ("huber", ("names.md", "HuberLoss and huber_loss")),
+        ("detach", ("names.md", "detach")),
+        ("?", None),
+        ("0.5", None),
+    ],
+)
+def test_a_page_that_has_what_was_asked_is_named(asked: str, see: tuple[str, str] | None) -> None:
+    """With its heading, where that is clear; a book without such pages has none."""
+    found = search.search(
+        [
+            entry("One", "", "loss is NaN", "fit is NaN", "slow start"),
+            entry("Two", "", "sum is NaN", "odd quark", "lonely"),
+        ],
+        asked,
+    )
+    assert search.heading(SYMPTOMS, NAMES, asked, found) == see
+    assert search.heading("", "", asked, found) is None
+
+
 def test_titles_count_more_than_symptoms_and_these_more_than_text() -> None:
     """And what stands together more than what stands apart."""
     others = [entry(f"Claim {number}", "Many other words stand here.") for number in range(9)]
