@@ -334,13 +334,13 @@ CASES = {
         repeated(lambda z, y: nn.KLDivLoss(reduction="batchmean")(z.log_softmax(1), y)),
         lambda z, y: near(z.softmax(1), y.mean(0)),
     ),
-    ("one of C", "the class alone"): Case(
+    ("one of C", "the class, without a probability"): Case(
         [0, 1, 1, 1, 1, 2], (1, C), repeated(nn.MultiMarginLoss()), lambda z, _: z.argmax().item() == 1
     ),
-    ("several of C, as a list", "those above the others"): Case(
+    ("several of C, as a list", "the true ones above the others"): Case(
         [2, 0, -1], (N, C), nn.MultiLabelMarginLoss(), lambda z, _: bool((z[:, [0, 2]] > z[:, 1:2] + 0.99).all())
     ),
-    ("one of C in order", "how far it goes"): Case(
+    ("one of C in order", "how likely each class is exceeded"): Case(
         [0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0], (1, C - 1), BCE, lambda z, y: near(z.sigmoid().sum(), y.sum(1).mean())
     ),
     ("which of two is better", "their order"): Case(
@@ -370,7 +370,7 @@ CASES = {
     ("a class for each position", "each position's class"): Case(
         [0, 1, 1, 2, 0], (N, C, T), nn.CrossEntropyLoss(), lambda z, y: torch.equal(z.argmax(1), y)
     ),
-    ("labels without alignment", "their order"): Case(
+    ("labels without alignment", "the labels in order"): Case(
         [1, 2, 2, 1, 2, 2], (T, N, C), ctc, lambda z, y: spelled(z) == y.tolist()
     ),
 }
