@@ -80,7 +80,8 @@ def adam_forgets_nan(original):
     def call(self, *args, **kwargs):
         for state in self.state.values():
             for value in state.values():
-                value.nan_to_num_(0.0)
+                if torch.is_tensor(value):
+                    value.nan_to_num_(0.0)
         return original(self, *args, **kwargs)
 
     return call
@@ -113,7 +114,7 @@ def clamp_puts_nan_into_the_range(original):
 @mutant("torch.Tensor.min", when=lambda call: _floats(call) and len(call["args"]) == 1)
 def min_leaves_nan_out(original):
     """As a database does, or NumPy's nanmin."""
-    return lambda self: original(torch.where(self.isnan(), math.inf, self))
+    return lambda self, **kwargs: original(torch.where(self.isnan(), math.inf, self), **kwargs)
 
 
 @mutant("torch.fmin")
