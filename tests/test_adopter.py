@@ -207,7 +207,7 @@ def test_where_there_are_no_claims_nothing_is_added_or_imported(python: Path, tm
 
 
 LOSSDEMO: dict[tuple[str, ...], str] = {
-    ("list", "huber"): "Huber is half of MSE near the target",
+    ("list", "huber"): "HuberLoss",
     ("show", "counts-squared"): "An outlier's error counts squared in MSE",
     ("prove", "counts-squared"): "kills: l1_loss",
 }
