@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from doctest import Example
 from textwrap import indent
 from typing import TYPE_CHECKING
@@ -56,11 +56,11 @@ def _displayed(code: str) -> str:
     return b"".join(lines).decode()
 
 
-def _shown(statements: list[ast.stmt]) -> Iterator[ast.expr]:
+def _shown(statements: Iterable[ast.AST]) -> Iterator[ast.expr]:
     """What Python shows at a prompt: expressions, also those in loops, not those in functions."""
     for statement in statements:
         if isinstance(statement, ast.Expr) and not ast.unparse(statement).startswith("print("):
             yield statement.value
         elif not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            for name in ("body", "orelse", "finalbody"):
+            for name in ("body", "handlers", "cases", "orelse", "finalbody"):
                 yield from _shown(getattr(statement, name, []))
