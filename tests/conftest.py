@@ -5,6 +5,7 @@ from pathlib import Path
 
 import _hypothesis_globals
 import pytest
+import torch
 from hypothesis import settings
 
 from lossdemo.verify.run import Setting
@@ -139,3 +140,12 @@ def setting(torch_setting: Setting) -> Setting:
 def device(setting: Setting) -> str:
     """The device of the setting, for a test that chooses its dtypes itself."""
     return setting.device
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """What these tests train is so small that a second thread only waits for the first."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -29,15 +29,7 @@ ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "spec" / "figures"
 BCE, HINGE = "binary_cross_entropy_with_logits", "hinge_embedding_loss"
 FAMILIES = [name for name in figures.FIGURES if name.endswith("-losses")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """What is trained here is so small that a second thread only waits for the first."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

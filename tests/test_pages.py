@@ -21,15 +21,6 @@ START = (SPEC / "start.md").read_text()
 [LOOP] = re.findall(r"^```python\n(.*?)^```", START, re.DOTALL | re.MULTILINE)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """What is trained here is so small that a second thread only waits for the first."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 class Run(NamedTuple):
     """What the loop printed in each epoch, and its names at the end."""
 
@@ -46,6 +37,9 @@ class Run(NamedTuple):
     def moved(self, start: "Run") -> set[str]:
         """The parameters that are not what they were in `start`, to the last bit."""
         return {name for name, p in self.parameters.items() if not torch.equal(p, start.parameters[name])}
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @cache
