@@ -2,7 +2,7 @@
 
 import torch
 
-from lossdemo.verify.mutant import Call, mutant
+from lossdemo.verify.mutant import Call, mutant, using
 
 
 def _single(call: Call) -> bool:
@@ -29,3 +29,15 @@ def save_for_backward_copies(original):
         return original(self, *(x.clone() if torch.is_tensor(x) else x for x in tensors))
 
     return call
+
+
+@mutant("torch.nn.functional.normalize")
+def normalize_divides_by_the_sum(original):
+    """The belief that it makes shares, as of a distribution."""
+    return using(original, p=1.0)
+
+
+@mutant("torch.Tensor.clamp", when=lambda call: call["args"][0].requires_grad and call.get("min") == 0)
+def clamp_lets_the_gradient_through(original):
+    """The straight-through estimator: what is cut off is still moved."""
+    return lambda self, *args, **kwargs: self + (original(self.detach(), *args, **kwargs) - self.detach())
