@@ -41,3 +41,24 @@ def normalize_divides_by_the_sum(original):
 def clamp_lets_the_gradient_through(original):
     """The straight-through estimator: what is cut off is still moved."""
     return lambda self, *args, **kwargs: self + (original(self.detach(), *args, **kwargs) - self.detach())
+
+
+def _comes_to_zero(call: Call) -> bool:
+    outputs = call["outputs"]
+    return torch.is_tensor(outputs) and outputs.ndim == 0 and outputs.requires_grad and not outputs.item()
+
+
+@mutant("torch.autograd.grad", when=_comes_to_zero)
+def a_loss_of_zero_has_no_gradient(original):
+    """The belief that at 0 there is nothing left to learn."""
+
+    def call(*args, **kwargs):
+        return tuple(None if slope is None else slope * 0 for slope in original(*args, **kwargs))
+
+    return call
+
+
+@mutant("torch.func.vmap")
+def vmap_maps_the_last_dimension(original):
+    """The belief that the batch is last, as the columns of a table are."""
+    return lambda func, **arguments: original(func, in_dims=-1, **arguments)
