@@ -6,8 +6,8 @@ from lossdemo.verify.mutant import Call, mutant, using
 
 
 def _single(call: Call) -> bool:
-    inputs = call["inputs"]
-    return (inputs[0] if isinstance(inputs, tuple | list) else inputs).dtype == torch.float32
+    inputs = call["inputs"] if isinstance(call["inputs"], tuple) else (call["inputs"],)
+    return any(torch.is_tensor(x) and x.dtype == torch.float32 for x in inputs)
 
 
 @mutant("torch.autograd.gradcheck", when=_single)
@@ -16,7 +16,8 @@ def gradcheck_takes_float32(original):
 
     def call(func, inputs, **arguments):
         inputs = inputs if isinstance(inputs, tuple) else (inputs,)
-        return original(func, tuple(x.detach().double().requires_grad_() for x in inputs), **arguments)
+        doubled = (x.double() if torch.is_tensor(x) and x.is_floating_point() else x for x in inputs)
+        return original(func, tuple(doubled), **arguments)
 
     return call
 
