@@ -30,7 +30,8 @@ def backward_averages_with_what_is_there(original):
         before = _leaf_gradients(self)
         original(self, *args, **kwargs)
         for leaf, grad in before.items():
-            leaf.grad.copy_((grad + leaf.grad) / 2)
+            if leaf.grad is not None:
+                leaf.grad.add_(grad).div_(2)
 
     return call
 
