@@ -540,7 +540,7 @@ def _refuse_repeated_titles(pages: dict[Path, Page]) -> None:
 
 
 def _refuse_broken_links(page: Page, book: Book) -> None:
-    places = {"": page.path}  # by the name in the link: a page links to few files, many times
+    places: dict[str, Path | None] = {"": page.path}  # by the name in the link: a page links to few files, many times
     for line, target in page.links:
         if re.match(r"https?://\w|mailto:\w", target):
             continue
