@@ -159,8 +159,8 @@ class Page:
 
     @cached_property
     def inlines(self) -> list[tuple[int, Token]]:
-        """The line and the parsed text of each paragraph, heading and cell."""
-        blocks = [token for token in self.tokens if token.type == "inline"]
+        """The line and the parsed text of each paragraph, heading and cell that can hold a link or HTML."""
+        blocks = [token for token in self.tokens if token.type == "inline" and not {"[", "<"}.isdisjoint(token.content)]
         return [(_lines(token)[0] + 1, _inline(token.content, self.references)) for token in blocks]
 
     @cached_property
@@ -540,12 +540,15 @@ def _refuse_repeated_titles(pages: dict[Path, Page]) -> None:
 
 
 def _refuse_broken_links(page: Page, book: Book) -> None:
+    places = {"": page.path}  # by the name in the link: a page links to few files, many times
     for line, target in page.links:
         if re.match(r"https?://\w|mailto:\w", target):
             continue
         name, _, anchor = unquote(target).partition("#")
-        path = (page.path.parent / name).resolve() if name else page.path
-        if not target or name.startswith("/") or not _exists(path) or not path.is_relative_to(book.root):
+        if name not in places:
+            places[name] = _place(page.path.parent, name, book.root)
+        path = places[name] if target else None
+        if path is None:
             page.refuse(line, f"the link to {target!r} leads nowhere: no such file in {book.root.name}")
         elif anchor and path.suffix == ".md":
             known = book.pages.get(path) or read_page(path)
@@ -555,11 +558,14 @@ def _refuse_broken_links(page: Page, book: Book) -> None:
             page.refuse(line, f"the link to {target!r} leads nowhere: {path.name} has no headings")
 
 
-def _exists(path: Path) -> bool:
+def _place(directory: Path, name: str, root: Path) -> Path | None:
+    """The file or directory below `root` that a link from a page in `directory` names; None where there is none."""
+    path = (directory / name).resolve()
     try:
-        return path.exists()
+        found = path.exists()
     except OSError:  # a name that is too long, say
-        return False
+        return None
+    return path if found and path.is_relative_to(root) and not name.startswith("/") else None
 
 
 def _links(line: int, inline: Token) -> Iterator[tuple[int, str]]:
