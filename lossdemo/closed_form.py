@@ -18,9 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 # (a, b), both (N, D), to their distances (N,), and these differentiated with respect to a and b, (N, D) each.
 Distance = Callable[[Array, Array], tuple[Array, Array, Array]]
-Terms = tuple[
-    Any, ...
-]  # losses, the slopes of their sum by argument, and what else than their number reductions divide by
+# Losses, the slopes of their sum by argument, and by reduction what it divides by, if not by the number of losses.
+Terms = tuple[Any, ...]
 
 
 class Result(NamedTuple):
