@@ -21,15 +21,9 @@ if TYPE_CHECKING:
     from lossdemo.books import Entry
 
 # What torch and its users say in two ways. What can be derived is, as `cross_entropy` from `CrossEntropyLoss`.
-_ALIASES = [
-    ("mae", "l1"),
-    ("kl", "kullback leibler"),
-    ("lr", "learning rate"),
-    ("inf", "infinite"),
-    ("inf", "infinity"),
-]
-_ALIASES += [("bce", "binary cross entropy"), ("ce", "cross entropy"), ("nll", "negative log likelihood")]
-_ALIASES += [("mse", "mean squared error"), ("mae", "mean absolute error")]
+_ALIASES = [("bce", "binary cross entropy"), ("ce", "cross entropy"), ("nll", "negative log likelihood")]
+_ALIASES += [("mse", "mean squared error"), ("mae", "mean absolute error"), ("mae", "l1"), ("kl", "kullback leibler")]
+_ALIASES += [("lr", "learning rate"), ("inf", "infinite"), ("inf", "infinity")]
 _LONG = {name for pair in _ALIASES for name in pair if " " in name}
 # Words that say nothing of what a question is about.
 _IGNORED = frozenset(

@@ -164,8 +164,8 @@ class Page:
 
     @cached_property
     def inlines(self) -> list[tuple[int, Token]]:
-        """The line and the parsed text of each paragraph, heading and cell."""
-        blocks = [token for token in self.tokens if token.type == "inline"]
+        """The line and the parsed text of each paragraph, heading and cell that can hold a link or HTML."""
+        blocks = [token for token in self.tokens if token.type == "inline" and not {"[", "<"}.isdisjoint(token.content)]
         return [(_lines(token)[0] + 1, _inline(token.content, self.references)) for token in blocks]
 
     @cached_property
@@ -517,12 +517,18 @@ def _refuse_repeated_titles(pages: dict[Path, Page]) -> None:
 
 
 def _refuse_broken_links(page: Page, book: Book) -> None:
+    @cache  # a page links to few files, many times
+    def place(name: str) -> Path | None:
+        path = (page.path.parent / name).resolve() if name else page.path
+        found = os.path.exists(path) and path.is_relative_to(book.root) and not name.startswith("/")
+        return path if found else None
+
     for line, target in page.links:
         if re.match(r"https?://\w|mailto:\w", target):
             continue
         name, _, anchor = unquote(target).partition("#")
-        path = (page.path.parent / name).resolve() if name else page.path
-        if not target or name.startswith("/") or not os.path.exists(path) or not path.is_relative_to(book.root):
+        path = place(name) if target else None
+        if path is None:
             page.refuse(line, f"the link to {target!r} leads nowhere: no such file in {book.root.name}")
         elif anchor and path.suffix == ".md":
             known = book.pages.get(path) or read_page(path)
