@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Replacer:
         self.stale = {claim: "names no claim of the book" for claim in self.known if claim not in ids}
         self.cached = config.pluginmanager.has_plugin("cacheprovider")
         self.kept: dict[str, dict[str, Warned | None]] = config.cache.get(KEPT, {}) if self.cached else {}
-        self.table: Counter[tuple[str, str]] = Counter()
+        self.table = Counter[tuple[str, str]]()
         config.stash[items.VERIFY] = self.verify
 
     def verify(self, claim: Claim, setting: Setting) -> Verdict:
@@ -164,31 +165,32 @@ def _basis(report: pytest.TestReport) -> str:
 
 def _parse(replacement: str, config: pytest.Config) -> tuple[str, str, Function]:
     """TARGET, MODULE:NAME and what it names, from TARGET=MODULE:NAME."""
+    refused = lambda why: pytest.UsageError(f"--replace {replacement}: {why}")  # noqa: E731
     match = re.fullmatch(r"([\w.]+)=(([\w.]+):([\w.]+))", replacement)
     if not match:
-        raise pytest.UsageError(f"--replace {replacement}: write it as torch.nn.functional.mse_loss=mykernels:mse_loss")
+        raise refused("write it as torch.nn.functional.mse_loss=mykernels:mse_loss")
     target, label, module, name = match.groups()
     try:
         original = located(target)
     except NoSuchTarget as error:
-        raise pytest.UsageError(f"--replace {replacement}: {error}") from None
+        raise refused(error) from None
     here = [str(config.invocation_params.dir), str(config.rootpath)]
     sys.path[:0] = [directory for directory in dict.fromkeys(here) if directory not in sys.path]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a module warns of while it is imported is not the claims' matter
         try:
-            function: Any = importlib.import_module(module)
+            holder = importlib.import_module(module)
         except Exception as error:
-            raise pytest.UsageError(f"--replace {replacement}: importing {module} failed: {error!r}") from None
-        for part in name.split("."):
-            function = getattr(function, part, None)
-            if function is None:
-                raise pytest.UsageError(f"--replace {replacement}: {module} has no {name}")
+            raise refused(f"importing {module} failed: {error!r}") from None
+        try:
+            function: Any = attrgetter(name)(holder)
+        except AttributeError:
+            raise refused(f"{module} has no {name}") from None
     if not callable(function):
-        raise pytest.UsageError(f"--replace {replacement}: {name} is a {type(function).__name__}, not a function")
+        raise refused(f"{name} is a {type(function).__name__}, not a function")
     if isinstance(function, type) and not isinstance(original, type):
         how = f'loss = lossdemo.adapt("{target}", {name})'
-        raise pytest.UsageError(f"--replace {replacement}: {name} is a class, {target} a function: name {how}")
+        raise refused(f"{name} is a class, {target} a function: name {how}")
     return target, label, function
 
 
@@ -204,7 +206,7 @@ def _read_known(path: Path) -> dict[str, str]:
     for number, line in enumerate(text.splitlines(), 1):
         claim, _, reason = line.strip().partition(" ")
         if claim and not claim.startswith("#"):
-            if not reason.strip():
-                raise pytest.UsageError(f"{path}:{number}: say behind {claim} why it is known to fail")
             known[claim] = reason.strip()
+            if not known[claim]:
+                raise pytest.UsageError(f"{path}:{number}: say behind {claim} why it is known to fail")
     return known
