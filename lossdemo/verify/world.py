@@ -161,14 +161,11 @@ FUNCTIONS = [value for value in vars(torch.nn.functional).values() if isinstance
 
 def _files() -> dict[str, str]:
     """Open files by number; none where the system does not list them."""
-    try:
-        numbers = os.listdir("/proc/self/fd")
-    except OSError:
-        return {}
     files = {}
-    for number in numbers:
-        with suppress(OSError):  # the listing's own
-            files[number] = os.readlink(f"/proc/self/fd/{number}")
+    with suppress(OSError):
+        for number in os.listdir("/proc/self/fd"):
+            with suppress(OSError):  # the listing's own
+                files[number] = os.readlink(f"/proc/self/fd/{number}")
     return files
 
 
