@@ -321,11 +321,10 @@ def _read_fence(page: Page, token: Token, lines: list[str]) -> Fence:
     if info not in ("python", *_SHOWN):
         message = f"```{info} is not run: write ```python, and nothing after it"
         page.refuse(first + 1, f"{message}, or one of {', '.join(_SHOWN)} for what is only shown")
-    if info != "python" or not page.is_chapter:
-        return Fence(first, last, False, [])
-    if "\t" in token.content:
+    runs = info == "python" and page.is_chapter
+    if runs and "\t" in token.content:
         page.refuse(first + 1, "a tab in this code would run as blanks: write blanks, or \\t in a string")
-    return Fence(first, last, True, _read_examples(page, token.content, first))
+    return Fence(first, last, runs, _read_examples(page, token.content, first) if runs else [])
 
 
 def _read_examples(page: Page, code: str, first: int) -> list[doctest.Example]:
