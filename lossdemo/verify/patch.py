@@ -8,7 +8,6 @@ from pkgutil import resolve_name
 from typing import Any
 
 Function = Callable[..., Any]
-Watch = Callable[[str, Function, tuple, dict], object]  # it is called with a target, its function, and the arguments
 
 
 class NoSuchTarget(LookupError):
@@ -58,7 +57,7 @@ def replaced(target: str, make: Callable[[Function], Function]) -> Generator[Non
 
 
 @contextmanager
-def watched(targets: Iterable[str], watch: Watch) -> Generator[None]:
+def watched(targets: Iterable[str], watch: Callable[[str, Function, tuple, dict], object]) -> Generator[None]:
     """Before each call of one of the targets `watch` is called with it, its function, and the arguments."""
     originals = []
     try:
@@ -75,7 +74,7 @@ def watched(targets: Iterable[str], watch: Watch) -> Generator[None]:
                 setattr(owner, name, original)
 
 
-def _watching(target: str, original: Function, watch: Watch) -> Function:
+def _watching(target: str, original: Function, watch: Callable[[str, Function, tuple, dict], object]) -> Function:
     @wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         watch(target, original, args, kwargs)

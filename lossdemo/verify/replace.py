@@ -8,7 +8,6 @@ import warnings
 from collections import Counter
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ class Replacer:
         self.stale = {claim: "names no claim of the book" for claim in self.known if claim not in ids}
         self.cached = config.pluginmanager.has_plugin("cacheprovider")
         self.kept: dict[str, dict[str, Warned | None]] = config.cache.get(KEPT, {}) if self.cached else {}
-        self.table = Counter[tuple[str, str]]()
+        self.table: Counter[tuple[str, str]] = Counter()
         config.stash[items.VERIFY] = self.verify
 
     def verify(self, claim: Claim, setting: Setting) -> Verdict:
@@ -165,32 +164,31 @@ def _basis(report: pytest.TestReport) -> str:
 
 def _parse(replacement: str, config: pytest.Config) -> tuple[str, str, Function]:
     """TARGET, MODULE:NAME and what it names, from TARGET=MODULE:NAME."""
-    refused = lambda why: pytest.UsageError(f"--replace {replacement}: {why}")  # noqa: E731
     match = re.fullmatch(r"([\w.]+)=(([\w.]+):([\w.]+))", replacement)
     if not match:
-        raise refused("write it as torch.nn.functional.mse_loss=mykernels:mse_loss")
+        raise pytest.UsageError(f"--replace {replacement}: write it as torch.nn.functional.mse_loss=mykernels:mse_loss")
     target, label, module, name = match.groups()
     try:
         original = located(target)
     except NoSuchTarget as error:
-        raise refused(error) from None
+        raise pytest.UsageError(f"--replace {replacement}: {error}") from None
     here = [str(config.invocation_params.dir), str(config.rootpath)]
     sys.path[:0] = [directory for directory in dict.fromkeys(here) if directory not in sys.path]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a module warns of while it is imported is not the claims' matter
         try:
-            holder = importlib.import_module(module)
+            function: Any = importlib.import_module(module)
         except Exception as error:
-            raise refused(f"importing {module} failed: {error!r}") from None
-        try:
-            function: Any = attrgetter(name)(holder)
-        except AttributeError:
-            raise refused(f"{module} has no {name}") from None
+            raise pytest.UsageError(f"--replace {replacement}: importing {module} failed: {error!r}") from None
+        for part in name.split("."):
+            function = getattr(function, part, None)
+            if function is None:
+                raise pytest.UsageError(f"--replace {replacement}: {module} has no {name}")
     if not callable(function):
-        raise refused(f"{name} is a {type(function).__name__}, not a function")
+        raise pytest.UsageError(f"--replace {replacement}: {name} is a {type(function).__name__}, not a function")
     if isinstance(function, type) and not isinstance(original, type):
         how = f'loss = lossdemo.adapt("{target}", {name})'
-        raise refused(f"{name} is a class, {target} a function: name {how}")
+        raise pytest.UsageError(f"--replace {replacement}: {name} is a class, {target} a function: name {how}")
     return target, label, function
 
 
@@ -206,7 +204,7 @@ def _read_known(path: Path) -> dict[str, str]:
     for number, line in enumerate(text.splitlines(), 1):
         claim, _, reason = line.strip().partition(" ")
         if claim and not claim.startswith("#"):
-            known[claim] = reason.strip()
-            if not known[claim]:
+            if not reason.strip():
                 raise pytest.UsageError(f"{path}:{number}: say behind {claim} why it is known to fail")
+            known[claim] = reason.strip()
     return known
