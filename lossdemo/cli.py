@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 BASES = ("mathematics", "documented", "observed")
 SHOWN = 10  # of what a search finds
+NAMES = "[ID or CHAPTER]..."
 FILE = click.Path(path_type=Path)
 
 
@@ -105,7 +106,7 @@ def list_claims(
             _print_json((entry, {}) for entry in claims)
         else:
             for name, there in groupby(claims, key=lambda entry: entry.chapter):
-                terminal.heading(name)
+                click.echo(terminal.bold(name))
                 click.echo("\n".join(f"  {entry.title}\n    {entry.id}" for entry in there))
             click.echo(f"{len(claims)} {of}")
         sys.exit(0 if claims else 1)
@@ -117,9 +118,9 @@ def list_claims(
     else:
         for typed, near in guessed.items():
             click.echo(f"no claim has {typed!r}; nearest: {near}")
-        symptoms, names = (directory / name for name in ("symptoms.md", "names.md"))
-        texts = [page.read_text(encoding="utf-8") if page.is_file() else "" for page in (symptoms, names)]
-        see = heading(texts[0], texts[1], text, found)
+        pages = [directory / name for name in ("symptoms.md", "names.md")]
+        symptoms, names = (page.read_text(encoding="utf-8") if page.is_file() else "" for page in pages)
+        see = heading(symptoms, names, text, found)
         if see:
             click.echo(f"see {_near(directory / see[0])}: {see[1]}\n")
         shown = found if everything else found[:SHOWN]
@@ -131,13 +132,12 @@ def list_claims(
 
 
 def _print_json(entries: Iterable[tuple[books.Entry, dict[str, Any]]]) -> None:
-    fields = [field for field in books.Entry._fields if field not in ("text", "words")]
-    claims = [{**{field: getattr(entry, field) for field in fields}, **more} for entry, more in entries]
-    click.echo(json.dumps(claims, indent=1))
+    claims = [entry._asdict() | more for entry, more in entries]
+    click.echo(json.dumps([{k: claim[k] for k in claim if k not in ("text", "words")} for claim in claims], indent=1))
 
 
 @main.command()
-@click.argument("names", metavar="[ID or CHAPTER]...", nargs=-1, required=True, shell_complete=_complete)
+@click.argument("names", metavar=NAMES, nargs=-1, required=True, shell_complete=_complete)
 @click.option(
     "--script", "as_script", is_flag=True, help="As a Python file that runs: lossdemo show ID --script | python"
 )
@@ -206,17 +206,11 @@ def _options(*options: Option) -> Callable[[Callable], Callable]:
     def decorate(command: Callable) -> Callable:
         for option in reversed(options):
             kind = click.Choice(option.choices, case_sensitive=False) if option.choices else None
-            kind = click.IntRange(*option.range) if option.range else kind
-            command = click.option(
-                f"--{option.name}",
-                type=bool if option.flag else kind,
-                is_flag=option.flag,
-                multiple=option.repeated,
-                metavar=option.metavar,
-                help=f"{option.help[0].upper()}{option.help[1:]}.",
-            )(command)
-        names = click.argument("names", metavar="[ID or CHAPTER]...", nargs=-1, shell_complete=_complete)
-        return names(command)
+            kind = click.IntRange(*option.range) if option.range else bool if option.flag else kind
+            text = f"{option.help[0].upper()}{option.help[1:]}."
+            how = {"is_flag": option.flag, "multiple": option.repeated, "metavar": option.metavar, "help": text}
+            command = click.option(f"--{option.name}", type=kind, **how)(command)
+        return click.argument("names", metavar=NAMES, nargs=-1, shell_complete=_complete)(command)
 
     return decorate
 
@@ -283,15 +277,15 @@ def _print_run(session: Session, verdicts: Verdicts) -> None:
     for record in sorted(verdicts.records, key=badness):
         if record.outcome not in ("failed", "vacuous"):
             continue
-        terminal.heading(record.nodeid)
+        click.echo(terminal.bold(record.nodeid))
         place = f"{_near(session.place.root / record.chapter)}:{record.at or record.line}"
         kind = f", {record.kind}" if record.kind else ""
         click.echo(f"{record.outcome}, {record.basis}{kind}, {place}\n{record.message}\n")
     for refusal in verdicts.refused:
-        terminal.heading(f"{refusal.chapter} is refused")
+        click.echo(terminal.bold(f"{refusal.chapter} is refused"))
         click.echo(f"{refusal.message}\n")
     matrix = merge([verdicts])
-    for table, tally in zip(matrix.summary(terminal.is_narrow(console)), matrix.tallies(matrix.rows)):
+    for table, tally in zip(matrix.summary(console.width < terminal.NARROW), matrix.tallies(matrix.rows)):
         console.print(table)
         for reason, number in tally.not_run.items():
             click.echo(f"{number} not run: {reason}")
