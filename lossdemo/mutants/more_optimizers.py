@@ -7,15 +7,16 @@ from torch.optim import Optimizer
 from lossdemo.verify.mutant import Function, mutant, then, using
 
 
-def _held(optimizer: Optimizer) -> list[Tensor]:
-    return [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+def _held(optimizer: Optimizer) -> list[tuple[Tensor, Tensor]]:
+    """Its parameters that have a gradient, each with it."""
+    return [(p, p.grad) for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
 
 
 def _with_gradients(original: Function, change) -> Function:
     """A step along other gradients, which are put back behind it."""
 
     def step(self: Optimizer, *args, **kwargs):
-        kept = [(p, p.grad) for p in _held(self)]
+        kept = _held(self)
         for p, grad in kept:
             p.grad = change(self.state[p], grad)
         try:
@@ -78,10 +79,10 @@ def muon_keeps_the_gradients_size(original):
     """The belief that it turns the gradient, and nothing else."""
 
     def call(self, *args, **kwargs):
-        before = {p: p.detach().clone() for p in _held(self)}
+        before = [(p, p.detach().clone(), grad.norm()) for p, grad in _held(self)]
         result = original(self, *args, **kwargs)
-        for p, was in before.items():
-            p.data = was + (p.data - was) * p.grad.norm()
+        for p, was, size in before:
+            p.data = was + (p.data - was) * size
         return result
 
     return call
@@ -99,13 +100,13 @@ def lbfgs_has_no_tolerances(original):
     return using(original, tolerance_grad=0.0, tolerance_change=0.0)
 
 
-@mutant("torch.optim.RMSprop.step", when=lambda call: any(p.grad.is_sparse for p in _held(call["self"])))
+@mutant("torch.optim.RMSprop.step", when=lambda call: any(grad.is_sparse for _, grad in _held(call["self"])))
 def rmsprop_takes_sparse_gradients(original):
     """The belief that it takes what Adagrad takes."""
     return _with_gradients(original, lambda _, grad: grad.to_dense() if grad.is_sparse else grad)
 
 
-@mutant("torch.optim.SparseAdam.step", when=lambda call: any(not p.grad.is_sparse for p in _held(call["self"])))
+@mutant("torch.optim.SparseAdam.step", when=lambda call: any(not grad.is_sparse for _, grad in _held(call["self"])))
 def sparse_adam_takes_dense_gradients(original):
     """The belief that it is Adam, and takes sparse ones as well."""
     return _with_gradients(original, lambda _, grad: grad if grad.is_sparse else grad.to_sparse(1))
