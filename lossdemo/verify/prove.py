@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
 
 from lossdemo.processes import watching
 from lossdemo.verify import items
@@ -207,6 +209,7 @@ class Prover:
 
     def verify(self, claim: Claim, setting: Setting) -> Verdict:
         """A failure where the claim does not hold, where no mutant breaks it, or where a mutant crashed."""
+        _compile_forward_mode()
         trial = Trial(claim, setting, self._kept_fates(claim, setting))
         rest = [mutant for mutant in self.here if mutant.name not in trial.fates]
         rest.sort(key=self._chance, reverse=True)
@@ -328,6 +331,14 @@ class Prover:
 
 
 ClaimItem = items.ClaimItem  # hooks of pytest have a parameter `items`
+
+
+@cache
+def _compile_forward_mode() -> None:
+    """Torch compiles parts of it from their source at its first use, and then finds nothing that is watched."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.func.jvp(torch.sin, (torch.zeros(()),), (torch.ones(()),))
 
 
 def _is_later(mutant: Mutant) -> bool:
