@@ -68,9 +68,9 @@ def run(work: Callable[[int], Result], count: int = 2, *, limit: float = 30.0) -
     try:
         for rank in range(count):
             receiver, sender = Pipe(duplex=False)
-            pid = _fork()
+            parent, pid = os.getpid(), _fork()
             if pid == 0:
-                _be(rank, count, work, sender, os.path.join(directory, "store"), limit)
+                _be(parent, rank, count, work, sender, os.path.join(directory, "store"), limit)
             sender.close()
             children[receiver] = rank, pid
         while len(results) < count:
@@ -108,12 +108,14 @@ def _fork() -> int:
         return os.fork()
 
 
-def _be(rank: int, count: int, work: Callable[[int], Any], sender: Connection, store: str, limit: float) -> NoReturn:
-    """The life of a process: its result or error is sent, and then it waits to be killed."""
+def _be(
+    parent: int, rank: int, count: int, work: Callable[[int], Any], sender: Connection, store: str, limit: float
+) -> NoReturn:
+    """The life of a process: its result or error is sent, and then it waits to be killed, as others may need it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, limit + 1)  # should the parent be no more
+    signal.setitimer(signal.ITIMER_REAL, limit + 1)  # should the parent be no more, and the work without end
     result = error = None
     try:
         _join(rank, count, store, limit)
@@ -134,7 +136,8 @@ def _be(rank: int, count: int, work: Callable[[int], Any], sender: Connection, s
         message = pickle.dumps((None, RuntimeError(f"rank {rank} {what}"), text, None))
     with suppress(BaseException):
         sender.send_bytes(message)
-        signal.pause()
+        while os.getppid() == parent:
+            time.sleep(0.05)
     os._exit(1)
 
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -149,6 +151,37 @@ def test_an_interrupt_ends_all() -> None:
     with pytest.raises(KeyboardInterrupt):
         run(lambda rank: time.sleep(60))
     timer.join()
+
+
+def test_no_process_outlives_its_parent(tmp_path: Path) -> None:
+    """One that is killed itself, and can end nothing, while a rank has its result and the other works."""
+    code = (
+        "import os, time; from lossdemo.processes import run\n"
+        "def work(rank):\n"
+        f"    open(r'{tmp_path}/' + str(os.getpid()), 'w').close()\n"
+        "    time.sleep(rank)\n"
+        "run(work)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path / "..")})
+    try:
+        wait_until(lambda: len(pids(tmp_path)) == 2)
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids(tmp_path)))
+
+
+def pids(directory: Path) -> list[str]:
+    """What the processes called their files."""
+    return [path.name for path in directory.iterdir() if path.name.isdigit()]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Half a minute at most."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 # Under the harness
