@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from lossdemo.processes import watching
 from lossdemo.verify import prove
 from lossdemo.verify.claims import WITHOUT_CLAIMS, Book, Claim, Page, slug
 from lossdemo.verify.items import not_run_because
@@ -270,12 +271,19 @@ def watch(book: Book, names: list[Name]) -> None:
     A claim of another release of torch is run as far as it goes here. What torch calls by itself is not noted, nor what
     the chapter's preamble calls before its claims.
     """
+    prove.compile_forward_mode()
     owners = {target: name for name in names for target in name.targets}
     for name in names:
         if name.kind == OPTIMIZERS:  # the first one of a class wraps the `step` of the class
             located(f"torch.optim.{name.names[0]}")([torch.zeros(1, 1, requires_grad=True)])
         elif not name.targets:
             name.calls |= {claim.id: set() for claim in book if f".{name.names[0]}" in _code(claim)}
+
+    def take(seen: list[dict[str, set[str]]]) -> None:  # by a process that a claim forked
+        for name, calls in zip(names, seen):
+            for caller, passed in calls.items():
+                name.calls.setdefault(caller, set()).update(passed)
+
     for claim in book:
         if claim.needs and not_run_because(claim, Setting()):
             continue
@@ -290,7 +298,7 @@ def watch(book: Book, names: list[Name]) -> None:
             if not by_torch and examples and int(examples[-1]) >= len(claim.preamble):
                 owners[target].calls.setdefault(claim.id, set()).update(_passed(function, args, kwargs))
 
-        with watched(owners, note):
+        with watched(owners, note), watching(lambda: [name.calls for name in names], take):
             run(claim, Setting())
 
 

@@ -146,11 +146,15 @@ def test_an_error_that_cannot_be_sent_is_named() -> None:
 
 def test_an_interrupt_ends_all() -> None:
     """Ctrl-C while the processes work: they ignore it, and this one ends them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background ignore it
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        run(lambda rank: time.sleep(60))
-    timer.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(lambda rank: time.sleep(60))
+    finally:
+        signal.signal(signal.SIGINT, before)
+        timer.join()
 
 
 def test_no_process_outlives_its_parent(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ class Prover:
 
     def verify(self, claim: Claim, setting: Setting) -> Verdict:
         """A failure where the claim does not hold, where no mutant breaks it, or where a mutant crashed."""
-        _compile_forward_mode()
+        compile_forward_mode()
         trial = Trial(claim, setting, self._kept_fates(claim, setting))
         rest = [mutant for mutant in self.here if mutant.name not in trial.fates]
         rest.sort(key=self._chance, reverse=True)
@@ -334,7 +334,7 @@ ClaimItem = items.ClaimItem  # hooks of pytest have a parameter `items`
 
 
 @cache
-def _compile_forward_mode() -> None:
+def compile_forward_mode() -> None:
     """Torch compiles parts of it from their source at its first use, and then finds nothing that is watched."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
