@@ -81,7 +81,8 @@ def fit(
     """
     members = _check(model, start, x, y, steps, lr)
     moving = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-    still = {name: values.detach() for name, values in start.items() if name not in moving}
+    own = {name: values.detach().clone(memory_format=torch.contiguous_format) for name, values in start.items()}
+    still = {name: values for name, values in own.items() if name not in moving}
     places = torch.arange(members, device=x.device)[:, None]
 
     def loss(w: list[Tensor], still: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
@@ -100,7 +101,7 @@ def fit(
         velocity = [momentum * v + g for v, g in zip(velocity, gradients)] if momentum else gradients
         return [value, *(w - rate(w) * v for w, v in zip(w, velocity)), *velocity]
 
-    w = [start[name].detach() for name in moving]
+    w = [own[name] for name in moving]
     state, losses, path = [*w, *map(torch.zeros_like, w)], [], [w]
     run: Callable[..., list[Tensor]] | None = None
     with torch.no_grad():
@@ -114,10 +115,9 @@ def fit(
                 path.append(state[: len(moving)])
     if len(losses) < steps:
         raise ValueError(f"rows has {len(losses)} of the {steps} steps: give rows for each step")
-    ends = {**still, **dict(zip(moving, state))}
     return Ensemble(
         torch.stack(losses) if losses else x.new_zeros(0, members),
-        {name: ends[name].clone() for name in start},
+        {**own, **dict(zip(moving, state))},
         {name: torch.stack(each) for name, each in zip(moving, zip(*path))} if record else {},
     )
 
