@@ -54,9 +54,10 @@ def fit(
 ) -> Ensemble:
     """Train all members together by SGD, each from its start on its data.
 
-    `model` and `criterion` are called once, and what they did with tensors is done again at each step: random numbers,
-    as dropout's, are drawn anew, for each member its own; what is counted or chosen in Python stays as it was. The
-    model itself is left alone. Its buffers are the same for all members, and what requires no gradient does not move.
+    `model` and `criterion` are called once for each size of batch, and what they did with tensors is done again at each
+    step: random numbers, as dropout's, are drawn anew, for each member its own; what is counted or chosen in Python
+    stays as it was. The model itself is left alone. Its buffers are the same for all members, and what requires no
+    gradient does not move.
 
     Args:
         model: how the members are built; its own parameters are not used.
@@ -67,8 +68,8 @@ def fit(
         steps: how many updates.
         lr: the learning rate, or one for each member, (members,).
         momentum: that of `torch.optim.SGD`, without dampening.
-        rows: for each step which rows of x and y it uses, (members, batch): a tensor (steps, members, batch), or
-            anything that yields as many as there are steps. By default each step uses all rows.
+        rows: for each step which rows of x and y it uses, (members, batch), or (batch,) for all members: a tensor with
+            a step's rows behind each other, or anything that yields as many as there are steps. By default all rows.
         record: whether to keep the parameters of each step.
 
     Returns:
@@ -103,13 +104,14 @@ def fit(
 
     w = [own[name] for name in moving]
     state, losses, path = [*w, *map(torch.zeros_like, w)], [], [w]
-    run: Callable[..., list[Tensor]] | None = None
+    runs: dict[tuple[torch.Size, ...], Callable[..., list[Tensor]]] = {}  # by the shape of the step's rows
     with torch.no_grad():
         for chosen in islice([[]] * steps if rows is None else ([each] for each in rows), steps):
-            if run is None:
-                (value, *state), run = _recorded(step, *state, *chosen)
+            shape = tuple(each.shape for each in chosen)
+            if shape not in runs:
+                (value, *state), runs[shape] = _recorded(step, *state, *chosen)
             else:
-                value, *state = run(*state, *chosen)
+                value, *state = runs[shape](*state, *chosen)
             losses.append(value)
             if record:
                 path.append(state[: len(moving)])

@@ -356,7 +356,8 @@ def label_smoothing() -> Figure:
 def slopes() -> Figure:
     """How often each slope is learned by MSE and by MAE in a thousand draws, without outliers and with two of 21."""
     figure, [row] = panels(1, 2)
-    random, exact = np.random.default_rng(0), {"dtype": torch.float64, "device": "cpu"}
+    random = np.random.default_rng(0)
+    exact: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
     x = np.linspace(-1.5, 1.5, 21)[:, None]
     noisy = 2 * x + 1 + random.standard_normal((1000, 21, 1))
     model = nn.utils.skip_init(nn.Linear, 1, 1, **exact)
@@ -367,11 +368,11 @@ def slopes() -> Figure:
     ]
     for i, (axes, above) in enumerate(zip(row, (0, 10))):
         targets = noisy + above * (x > 1.3)
-        given = [torch.tensor(np.broadcast_to(values, targets.shape), **exact) for values in (x, targets)]
+        inputs, outputs = (torch.tensor(np.broadcast_to(each, noisy.shape), **exact) for each in (x, targets))
         for name, look, criterion, places in runs:
             lines = {"weight": torch.zeros(1000, 1, 1, **exact), "bias": torch.zeros(1000, 1, **exact)}
             for lr in (0.3, 0.03):
-                lines = ensemble.fit(model, criterion, lines, *given, 40, lr=lr).parameters
+                lines = ensemble.fit(model, criterion, lines, inputs, outputs, 40, lr=lr).parameters
             counts, _ = np.histogram(lines["weight"], bins)
             _plot(axes, np.repeat(bins, 2)[1:-1], np.repeat(counts, 2), look, name, places[i])
         axes.axvline(2, color=FAINT, linewidth=0.7, zorder=0)

@@ -89,6 +89,19 @@ def test_rows_are_those_of_each_step_and_member(setting: Setting) -> None:
         torch.testing.assert_close(found[0].parameters["weight"][i], model.weight.detach())
 
 
+def test_an_incomplete_batch_is_averaged_over_its_own_rows(setting: Setting) -> None:
+    """Batches of 3, 3 and 2 rows in turn, the same for all members."""
+    x, y = drawn()
+    models = [nn.Linear(2, 1) for _ in range(MEMBERS)]
+    batches = torch.arange(ROWS).split(3) * 2
+    found = ensemble.fit(models[0], F.mse_loss, ensemble.stack(models), x, y, 6, lr=0.1, rows=batches)
+    for i, model in enumerate(models):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for rows in batches:
+            train.fit(model, F.mse_loss, optimizer, x[i, rows], y[i, rows], 1)
+        torch.testing.assert_close(found.parameters["weight"][i], model.weight.detach())
+
+
 def test_dropout_is_drawn_anew_for_each_member_and_step(setting: Setting) -> None:
     """No two masks are the same, nothing moves at lr 0, and in evaluation nothing is dropped."""
     model, x = nn.Dropout(0.5), torch.ones(MEMBERS, 64, 2)
