@@ -57,6 +57,8 @@ def torch_as(setting: Setting) -> Generator[None]:
     try:
         with warnings.catch_warnings(), torch.inference_mode(False):
             warnings.simplefilter("error")
+            # Torch 2.15 says this of itself, at the first use of forward mode in a process.
+            warnings.filterwarnings("ignore", r"`torch\.jit\.script` is deprecated", FutureWarning)
             torch.set_default_device(None if setting.device == "cpu" else setting.device)
             torch.set_default_dtype(setting.dtype)
             torch.set_num_threads(setting.threads)
