@@ -8,8 +8,8 @@
     >>> run(work)
     [3.0, 3.0]
 
-The processes are forked, so that `work` may be any function, and sees all that was made before. It takes an eighth of a
-second, or a second more at the first call of a process that has made no optimizer yet.
+The processes are forked, so that `work` may be any function, and sees all that was made before. It takes a tenth of a
+second at most on a quiet machine, and a second more at the first call of a process that has made no optimizer yet.
 """
 
 from __future__ import annotations
