@@ -64,16 +64,17 @@ def run(work: Callable[[int], Result], count: int = 2, *, limit: float = 30.0) -
 
     with torch.autograd.profiler.record_function("run"):
         pass  # DDP does so in each forward, and its first import takes as long as the group
-    end = time.monotonic() + limit
+    parent, end = os.getpid(), time.monotonic() + limit
     directory = tempfile.mkdtemp(prefix="lossdemo-")
     children: dict[Connection, tuple[int, int]] = {}  # rank and process by where its result comes from
     results: dict[int, Result] = {}
     try:
         for rank in range(count):
             receiver, sender = Pipe(duplex=False)
-            parent, pid = os.getpid(), _fork()
+            pid = _fork()
             if pid == 0:
                 _be(parent, rank, count, work, sender, os.path.join(directory, "store"), limit)
+                os._exit(1)
             sender.close()
             children[receiver] = rank, pid
         while len(results) < count:
@@ -85,6 +86,8 @@ def run(work: Callable[[int], Result], count: int = 2, *, limit: float = 30.0) -
                 if receiver in ready:
                     results[rank] = _received(receiver, rank)
     finally:
+        if os.getpid() != parent:  # whatever was raised there, a process does not go on where this one was
+            os._exit(1)
         for _, pid in children.values():
             for kill in (os.killpg, os.kill):  # with what the process forked; it may not have had time for a group
                 with suppress(OSError):
@@ -119,31 +122,28 @@ def _be(
     parent: int, rank: int, count: int, work: Callable[[int], Any], sender: Connection, store: str, limit: float
 ) -> None:
     """The life of a process: its result or error is sent, and then it waits to be killed, as others may need it."""
+    pid = os.getpid()
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, limit + 1)  # should the parent be no more, and the work without end
+    result, error, text = b"", None, ""
     try:
-        pid = os.getpid()
-        os.setpgid(0, 0)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, limit + 1)  # should the parent be no more, and the work without end
-        result, error, text = b"", None, ""
-        try:
-            _join(rank, count, store, limit)
-            result = _sendable(work(rank), f"rank {rank} returned what cannot be pickled")
-        except BaseException as raised:
-            text = f"\nRank {rank}:\n{''.join(traceback.format_exception(raised))}"
-            error = raised if isinstance(raised, Exception) else RuntimeError(f"rank {rank}: {raised!r}")
-        if os.getpid() == pid:  # or it was forked by the work, and came back
-            for stream in (sys.stdout, sys.stderr):
-                with suppress(Exception):
-                    stream.flush()
-            message = io.BytesIO()
-            _Pickler(message, rank).dump((result, error, text, [read() for read, _ in _WATCHING]))
-            sender.send_bytes(message.getvalue())
-            while os.getppid() == parent:
-                time.sleep(0.05)
-    finally:  # whatever happens, this process does not go on where the parent was
-        os._exit(1)
+        _join(rank, count, store, limit)
+        result = _sendable(work(rank), f"rank {rank} returned what cannot be pickled")
+    except BaseException as raised:
+        text = f"\nRank {rank}:\n{''.join(traceback.format_exception(raised))}"
+        error = raised if isinstance(raised, Exception) else RuntimeError(f"rank {rank}: {raised!r}")
+    if os.getpid() == pid:  # or it was forked by the work, and came back
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+        message = io.BytesIO()
+        _Pickler(message, rank).dump((result, error, text, [read() for read, _ in _WATCHING]))
+        sender.send_bytes(message.getvalue())
+        while os.getppid() == parent:
+            time.sleep(0.05)
 
 
 class _Pickler(pickle.Pickler):
