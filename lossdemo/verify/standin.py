@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from lossdemo.verify.mutant import signature
 from lossdemo.verify.patch import Function
@@ -166,7 +167,7 @@ class StandIn:
             if error is not None:
                 yield refused(error)
             elif isinstance(wanted, Tensor) and isinstance(result, Tensor):
-                yield from _different(wanted, result, list(_tensors([args, kwargs])))
+                yield from _different(wanted, result, _tensors([args, kwargs]))
 
 
 def refused(error: BaseException) -> str:
@@ -194,9 +195,5 @@ def _equal(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(*torch.broadcast_tensors(a.detach(), b.detach()), rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
-def _tensors(values: Any) -> Iterator[Tensor]:
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, (list, tuple, dict)):
-        for value in values.values() if isinstance(values, dict) else values:
-            yield from _tensors(value)
+def _tensors(values: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
