@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from lossdemo.verify.difference import DIRECTIONS
 
 DOCS = Path(__file__).parent
 SCRIPTS = ("documentation_options.js", "furo.js", "clipboard.min.js", "copybutton.js", "site.js")
+_CHAPTER = re.compile(r"^\d+\. \[([^]]+)\]\((\w[\w-]*)\.md\): ((?:.+\n?)+?)(?=^\d+\. |\Z)", re.MULTILINE)
 _MARKED = (Token.Generic, Token.Keyword, Token.String, Token.Comment)
 Pages = Iterator[tuple[str, dict[str, Any], str]]  # name, context, template
 
@@ -67,7 +69,7 @@ class Site:
         for block in re.split(r"\n\n+", before):
             parts[0].pages.extend((name, title, "") for title, name in _links(block))
         for block in re.split(r"\n\n+", chapters.strip()):
-            items = re.findall(r"^\d+\. \[([^]]+)\]\((\w[\w-]*)\.md\): ((?:.+\n?)+?)(?=^\d+\. |\Z)", block, re.MULTILINE)
+            items = _CHAPTER.findall(block)
             if items:
                 parts[-1].pages.extend((name, title, _plain(said)) for title, name, said in items)
             elif block.endswith(":"):
@@ -241,7 +243,7 @@ def _read(app: Sphinx, document: nodes.document) -> None:
     renamed = {}
     for section in document.findall(nodes.section):
         if section.get("slug"):
-            renamed |= {name: section["slug"] for name in section["ids"]}
+            renamed |= dict.fromkeys(section["ids"], section["slug"])
             section["ids"] = [section["slug"]]
     for link in document.findall(nodes.reference):
         if link.get("refid") in renamed:
@@ -258,12 +260,11 @@ def _read(app: Sphinx, document: nodes.document) -> None:
 def _caption(paragraph: nodes.Element) -> None:
     """Make a figure of a paragraph that is a picture, with the paragraph below it if that is all in italics."""
     below = paragraph.next_node(descend=False, siblings=True)
-    if len(paragraph.children) == 1 and isinstance(below, nodes.paragraph):
-        if len(below.children) == 1 and isinstance(below.children[0], nodes.emphasis):
-            below.parent.remove(below)
-            name = Path(paragraph[0]["uri"]).stem
-            caption = nodes.caption("", "", *below[0].children)
-            paragraph.replace_self(nodes.figure("", *paragraph.children, caption, ids=[f"figure-{name}"]))
+    said = below.children if isinstance(below, nodes.paragraph) else []
+    if len(paragraph.children) == len(said) == 1 and isinstance(said[0], nodes.emphasis):
+        below.parent.remove(below)
+        name, caption = Path(paragraph[0]["uri"]).stem, nodes.caption("", "", *said[0].children)
+        paragraph.replace_self(nodes.figure("", *paragraph.children, caption, ids=[f"figure-{name}"]))
 
 
 def _resolve(app: Sphinx, document: nodes.document, name: str) -> None:
@@ -292,20 +293,20 @@ def _hold(app: Sphinx, name: str, data: dict[str, Any]) -> None:
 
 
 def _show(app: Sphinx, section: nodes.section, claim: Claim) -> None:
-    context = {**site(app).context(), "claim": claim}
-    state = app.builder.templates.render("claim.html", context)  # pyrefly: ignore
-    section.insert(1, nodes.raw("", state, format="html"))
+    def rendered(template: str) -> nodes.raw:
+        html = app.builder.templates.render(template, {**site(app).context(), "claim": claim})  # pyrefly: ignore
+        return nodes.raw("", html, format="html")
+
+    section.insert(1, rendered("claim.html"))
     for paragraph in reversed([*section.findall(nodes.paragraph)]):
         if paragraph.astext().startswith("Basis: "):
-            kept = paragraph.deepcopy()
-            while kept.children and "Source: " not in kept.children[0].astext():
-                kept.pop(0)
-            if kept.children:
-                kept[0] = nodes.Text(kept[0].astext().partition("Source: ")[2])
-            begin = app.builder.templates.render("facts.html", context)  # pyrefly: ignore
-            paragraph.replace_self(
-                [nodes.raw("", begin, format="html"), nodes.inline("", "", *kept.children), nodes.raw("", "</dd></dl>", format="html")]
-            )
+            sources = paragraph.deepcopy()
+            while sources.children and "Source: " not in sources.children[0].astext():
+                sources.pop(0)
+            if sources.children:
+                sources[0] = nodes.Text(sources[0].astext().partition("Source: ")[2])
+            end = nodes.raw("", "</dd></dl>", format="html")
+            paragraph.replace_self([rendered("facts.html"), nodes.inline("", "", *sources.children), end])
             return
 
 
@@ -324,6 +325,10 @@ def _collect(app: Sphinx) -> Pages:
     changes = list(here.kept.changes())
     titles = {claim: [here.link(claim), here.titled(claim)] for claim in here.claims}
     _hold(app, "mutants", {"claims": titles, "noticing": here.kept.noticing})
+    if find_spec("search_data"):
+        from search_data import script as searched
+
+        (Path(app.outdir) / "_static" / "claims.js").write_text(searched(here.book.directory), encoding="utf-8")
     yield "index", {"title": "lossdemo", "example": _example(app)}, "index.html"
     yield "matrix", {"title": "Verified where"}, "matrix.html"
     yield "mutants", {"title": "Wrong PyTorches"}, "mutants.html"
@@ -344,8 +349,8 @@ def _example(app: Sphinx) -> dict[str, str]:
     document = app.env.get_and_resolve_doctree(page, app.builder)
     section = next(node for node in document.findall(nodes.section) if claim.id in node["ids"])
     body = app.builder.render_partial(section)["fragment"]  # pyrefly: ignore
-    body = re.sub(r"(</?)h1>", r"\1h3>", body).replace('href="#', f'href="{page}.html#') + sheet(here.glyphs.get("index", {}))
-    return {"body": body, "page": page, "title": here.title_of(page)}
+    body = re.sub(r"(</?)h1>", r"\1h3>", body).replace('href="#', f'href="{page}.html#')
+    return {"body": body + sheet(here.glyphs.get("index", {})), "page": page, "title": here.title_of(page)}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -148,7 +148,7 @@ class Kept:
     def changes(self) -> Iterator[tuple[str, Difference]]:
         """Each release but the oldest, newest first, and what changed since the one before."""
         newest = [list(same)[-1] for _, same in groupby(self.runs, key=release)]
-        for old, new in reversed(list(zip(newest, newest[1:]))):
+        for old, new in reversed(list(pairwise(newest))):
             yield release(new), diff(old, new)
 
 
