@@ -29,7 +29,7 @@ from lossdemo.verify.difference import DIRECTIONS
 DOCS = Path(__file__).parent
 SCRIPTS = ("documentation_options.js", "furo.js", "clipboard.min.js", "copybutton.js", "site.js")
 _CHAPTER = re.compile(r"^\d+\. \[([^]]+)\]\((\w[\w-]*)\.md\): ((?:.+\n?)+?)(?=^\d+\. |\Z)", re.MULTILINE)
-_MARKED = (Token.Generic, Token.Keyword, Token.String, Token.Comment)
+_MARKED = (Token.Keyword, Token.String, Token.Comment)
 Pages = Iterator[tuple[str, dict[str, Any], str]]  # name, context, template
 
 
@@ -152,7 +152,7 @@ def _digest(files: list[Path]) -> str:
 
 
 class Plain(HtmlFormatter):
-    """Code in which prompts, output, keywords, strings and comments are marked, and nothing else: half as long."""
+    """Code in which keywords, strings and comments are marked, and nothing else: less than half as long."""
 
     def _get_css_class(self, ttype: Any) -> str:
         return super()._get_css_class(ttype) if any(ttype in kind for kind in _MARKED) else ""
