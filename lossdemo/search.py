@@ -1,12 +1,13 @@
 """Finds claims by what somebody types: words, names of torch, numbers, whole texts of errors.
 
 SQLite's FTS5 stems, finds and ranks. What it gets is already alike: `_words` spells a word in the American way, takes a
-name apart, and puts the whole of it behind its parts.
+name apart, and puts the whole of it behind its parts. The site's search, docs/static/search.js, ranks in the same way.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -59,9 +60,12 @@ _SPELLINGS = (
     (re.compile(r"^(fell|fallen)$"), "fall"),
 )
 _RAW = re.compile(
-    r"(?<![\w.])(?:(?<![)\]])-)?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?!\w)"  # a number, with its sign
-    r"|[^\W_](?:\w|-(?=[^\W\d_]))*(?:['’]t\b)?"
+    r"(?<![\w.])(?:(?<![)\]])-)?[0-9]+(?:\.[0-9]*)?(?:e[-+]?[0-9]+)?(?!\w)"  # a number, with its sign
+    r"|[^\W_](?:\w|-(?=[^\W\d_]))*(?:['’]t(?!\w))?"
 )
+_LETTERS = str.maketrans("µſςϐϑϕϖϰϱϵ", "μsσβθφπκρε")  # what is the same letter, for who types it
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?(e[-+]?[0-9]+)?|nan|inf|infinity", re.IGNORECASE | re.ASCII)
+_SIGNED = re.compile("-?[0-9]")  # how a number begins that is none but NaN and infinity
 _PARTS = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+\d*(?![a-z])|[^\W_]+")
 BEST = 50  # claims of which titles and symptoms are looked at as a whole
 _LONGEST = 300  # words that are looked up; of a longer text the first and the last, where an error's message stands
@@ -74,11 +78,10 @@ class NoSearch(click.UsageError):
 @cache
 def _words(raw: str) -> tuple[str, ...]:
     """A word as the index has it: its parts, and behind several of them the whole of the name, without `Loss`."""
-    try:
+    if _NUMBER.fullmatch(raw):
         return (f"{float(raw):.3g}",)  # 0.6931 as 0.693
-    except ValueError:
-        pass
-    parts = [part.lower() for part in _PARTS.findall(re.sub("n['’]t$", "_not", raw))]
+    raw = re.sub(r"[^\w'’-]", "", unicodedata.normalize("NFD", raw))  # without accents
+    parts = [part.lower().translate(_LETTERS) for part in _PARTS.findall(re.sub("n['’]t$", "_not", raw))]
     for spelling, american in _SPELLINGS:
         parts = [spelling.sub(american, part) for part in parts]
     whole = "".join(parts)
@@ -94,7 +97,7 @@ def _indexed(lines: Sequence[str]) -> str:
 def _names(line: str) -> list[str]:
     """The words of a line; numbers count as one, and exceptions as none, since the same error has others elsewhere."""
     names = [group.rpartition("\t")[2] for group in line.split(" ")]
-    return ["0" if re.match(r"-?\d", name) else name for name in names if not name.endswith(("error", "warning"))]
+    return ["0" if _SIGNED.match(name) else name for name in names if not name.endswith(("error", "warning"))]
 
 
 def _about(line: str) -> set[str]:
@@ -109,7 +112,7 @@ def words(title: str, symptoms: Sequence[str], text: str) -> list[str]:
 
 
 def _pieces(text: str) -> list[str]:
-    """A section in what can be shown alone: sentences, and lines of code; without its heading and last paragraph."""
+    """A section in what can be shown alone: sentences, lines of code, rows; without its heading and last paragraph."""
     pieces: list[str] = []
     prose: list[str] = []
     fenced = False
@@ -118,10 +121,11 @@ def _pieces(text: str) -> list[str]:
         if not (fenced or fence) and line.strip() and not line.startswith(("|", "#", "<")):
             prose.append(line.strip())
             continue
+        is_shown = line.strip() and not fence and (fenced or not line.startswith("<"))
         joined = re.sub(r"\]\([^)]*\)|!?\[(?=[^]]+\]\()", "", " ".join(prose))  # no targets of links
         if not joined.startswith("Basis: "):
             pieces += [piece for piece in re.split(r"(?<=[.!?:]) (?=[A-Z`$])", joined) if piece]
-        pieces += [] if fence or not line.strip() else [line.strip()]
+        pieces += [line.strip()] if is_shown else []
         prose, fenced = [], fenced != fence
     return pieces
 
@@ -134,7 +138,7 @@ class _Word(NamedTuple):
 
     @property
     def is_number(self) -> bool:
-        return self.ways[0].lstrip("-")[0].isdigit()
+        return bool(_SIGNED.match(self.ways[0]))
 
     @property
     def is_said_otherwise(self) -> bool:
@@ -285,7 +289,7 @@ class Index:
 
     def _guessed(self, unknown: list[_Word], likeness: float) -> dict[_Word, str]:
         """What a few words that no claim has may have been meant to be."""
-        words = [word for word in unknown if len(word.typed) > 3 and not word.is_number][:5]
+        words = [word for word in unknown if 3 < len(word.typed) < 50 and not word.is_number][:5]
         if not words:
             return {}
         from difflib import get_close_matches
@@ -313,6 +317,21 @@ class Index:
         return lines[min(said, key=lambda number: len(lines[number]), default=best[0])], words
 
 
+def headings(page: str, level: str = "##") -> list[str]:
+    """The headings of this level, in Markdown; of a page of symptoms the last is for what fits no other."""
+    return re.findall(rf"^{level} (.+)$", page, re.MULTILINE)
+
+
+def under(symptoms: str) -> dict[str, list[tuple[str, str]]]:
+    """For each claim on the page of symptoms its headings, but for the last, and its lines with its symptoms there."""
+    seen, title = defaultdict(list), ""
+    for line in symptoms.rpartition("\n## ")[0].splitlines():
+        title = line[3:] if line.startswith("## ") else title
+        text, _, claim = line.rstrip(")").rpartition("#")
+        seen[claim].append((title, text))
+    return seen
+
+
 def heading(symptoms: str, names: str, text: str, found: Sequence[Found]) -> tuple[str, str] | None:
     """Where a book's pages of symptoms and names, given by their text, have what was asked, and the heading there.
 
@@ -320,32 +339,26 @@ def heading(symptoms: str, names: str, text: str, found: Sequence[Found]) -> tup
     with most of the symptoms that have all words, or are among them: with over a third, and with two or just what was
     asked. None if there is none. The last heading is for what fits no other.
     """
-    said = {word for word in _about(_indexed([text])) if not re.match(r"-?\d|.*(error|warning)$", word)}
-    symptoms = symptoms.rpartition("\n## ")[0]
-    titles = re.findall(r"^## (.+)$", symptoms, re.MULTILINE)
-    near = [title for title in titles if all(word in title.lower() for word in said)]
-    fits = [title for title in near if said <= _about(_indexed([title]))]
+    said = {word for word in _about(_indexed([text])) if not re.match(r"-?[0-9]|.*(error|warning)$", word)}
+    titles = headings(symptoms)[:-1]
+    fits = [title for title in titles if said <= _about(_indexed([title]))]
     if said and len(fits) == 1:
         return "symptoms.md", fits[0]
     if _RAW.fullmatch(text):
-        for title in re.findall(r"^### (.+)$", names, re.MULTILINE):
+        for title in headings(names, "###"):
             if any(_words(name)[-1] == _words(text)[-1] for name in re.findall("`([^`]+)`", title)):
                 return "names.md", title.replace("`", "")
     if not said:
         return None
-    having: dict[str, dict[str, float]] = {}
+    votes: dict[str, list[float]] = {title: [] for title in ["", *titles]}
+    seen = under(symptoms) if titles else {}
     for entry in (hit.entry for hit in found[:BEST]):
         for symptom, line in zip(entry.symptoms, entry.words[1].split("\n")):
             about = _about(line) if any(word in line for word in said) else set()
             if said <= about or (about <= said and len(about) > 1):
-                having.setdefault(entry.id, {})[symptom] = len(said & about) / len(said | about)
-    votes, title = defaultdict(list), ""
-    for line in symptoms.splitlines() if having else ():
-        title = line[3:] if line.startswith("## ") else title
-        seen, _, claim = line.rstrip(")").rpartition("#")
-        if claim in having:
-            votes[title] += [share for symptom, share in having[claim].items() if symptom in seen]
-    best = max(votes, key=lambda title: sum(votes[title]), default="")
+                for title in [title for title, text in seen.get(entry.id, ()) if symptom in text]:
+                    votes[title].append(len(said & about) / len(said | about))
+    best = max(votes, key=lambda title: sum(votes[title]))
     is_clear = sum(votes[best]) > sum(map(sum, votes.values())) / 3 and (len(votes[best]) > 1 or max(votes[best]) == 1)
     return ("symptoms.md", best) if is_clear else None
 
