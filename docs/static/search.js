@@ -87,11 +87,11 @@ const STEP_4 = {
   ism: "", ate: "", iti: "", ous: "", ive: "", ize: "",
 };
 
-/** Vowels and consonants, as v and c; a y behind a consonant is a vowel. What is not ASCII has several bytes in SQLite. */
+/** Vowels and consonants, as v and c: a y behind a consonant is a vowel. Beyond ASCII a letter has several bytes. */
 function shape(word) {
   let found = "";
   for (const letter of word) {
-    const isVowel = "aeiou".includes(letter) || (letter === "y" && found.endsWith("c"));
+    const isVowel = /[aeiou]/.test(letter) || (letter === "y" && found.endsWith("c"));
     found += isVowel ? "v" : letter > "\x7f" ? "cc" : "c";
   }
   return found;
@@ -138,7 +138,10 @@ const stem = cached((word) => {
 /* Questions */
 
 /** The parts of these words, without the wholes. */
-const phrase = (raws) => raws.flatMap((raw) => (words(raw).length > 1 ? words(raw).slice(0, -1) : words(raw))).join(" ");
+function phrase(raws) {
+  const parts = (all) => (all.length > 1 ? all.slice(0, -1) : all);
+  return raws.flatMap((raw) => parts(words(raw))).join(" ");
+}
 
 /** With all the other ways in which these may be written. */
 function written(ways) {
@@ -185,43 +188,59 @@ const COLUMNS = 3; // title, symptoms, text
 const SPAN = 2 ** 16; // more than a column has words
 const rowOf = (place) => Math.floor(place / SPAN / COLUMNS);
 
-/** A claim, with the words of its lines; its first lines are the title and the symptoms. */
+/** A claim, with the words of its lines, which are its title, its symptoms, and its text. */
 function claim(page, chapter, [id, title, symptoms, above, text]) {
   const columns = [[title], symptoms, text].map((lines) => lines.map(indexed));
-  const length = columns.flat(3).length;
-  return { page, chapter, id, title, symptoms, above, lines: [title, ...symptoms, ...text], columns, length };
+  return { page, chapter, id, title, symptoms, above, lines: [title, ...symptoms, ...text], columns, length: 0 };
 }
 
 class Index {
   constructor() {
     this.claims = chapters.flatMap(([page, chapter, claims]) => claims.map((data) => claim(page, chapter, data)));
-    this.terms = new Map(); // each with the places where it stands, ascending
-    this.claims.forEach(({ columns }, row) => {
-      columns.forEach((lines, column) => lines.flat(2).forEach((word, offset) => {
-        const term = stem(word);
-        if (!this.terms.has(term)) this.terms.set(term, new Set());
-        this.terms.get(term).add((row * COLUMNS + column) * SPAN + offset);
-      }));
-    });
+    this.terms = new Map(); // of each stem the places where it stands, ascending
+    this.words = new Map(); // of each word the places of its stem
+    this.claims.forEach((_, row) => this.add(row));
     this.average = this.claims.reduce((sum, { length }) => sum + length, 0) / this.claims.length;
+    this.vocabulary = [...this.words.keys()].filter((word) => !IGNORED.has(word));
     this.numbers = [...this.terms.keys()].filter((term) => SIGNED.test(term) && NUMBER.test(term)).sort();
     this.places = cached((way) => this.find(way));
-    this.rows = cached((way) => new Set([...this.places(way)].map(rowOf)));
-    this.vocabulary = new Set(this.claims.flatMap(({ columns }) => columns.flat(3)).filter((word) => !IGNORED.has(word)));
+    this.sets = cached((way) => new Set(this.places(way)));
+    this.rows = cached((way) => new Set(this.places(way).map(rowOf)));
+  }
+
+  /** Makes a claim one of those that are searched. */
+  add(row) {
+    const claim = this.claims[row];
+    claim.columns.forEach((lines, column) => {
+      let place = (row * COLUMNS + column) * SPAN;
+      const begin = place;
+      for (const line of lines) for (const parts of line) for (const word of parts) this.listed(word).push(place++);
+      claim.length += place - begin;
+    });
+  }
+
+  /** The places of the words that have the stem of this one. */
+  listed(word) {
+    let places = this.words.get(word);
+    if (places) return places;
+    places = this.terms.get(stem(word)) ?? [];
+    this.terms.set(stem(word), places);
+    this.words.set(word, places);
+    return places;
   }
 
   /** Where these words begin that stand one behind the other. */
   find(way) {
-    const [first, ...others] = way.split(" ").map((word) => this.terms.get(stem(word)) ?? new Set());
-    if (!others.length) return first;
-    return new Set([...first].filter((place) => others.every((places, at) => places.has(place + at + 1))));
+    const [first, ...others] = way.split(" ");
+    const places = this.terms.get(stem(first)) ?? [];
+    return places.filter((place) => others.every((word, at) => this.sets(word).has(place + at + 1)));
   }
 
   /** The places of one that have the other before or behind them, with up to three words between. */
   near(one, other) {
     const [before, behind] = [other, one].map((way) => way.split(" ").length + 3);
-    const others = this.places(other);
-    return [...this.places(one)].filter((place) => {
+    const others = this.sets(other);
+    return this.places(one).filter((place) => {
       for (let at = place - before; at <= place + behind; at++) if (others.has(at)) return true;
       return false;
     });
@@ -247,7 +266,7 @@ class Index {
     return new Map([...scores].sort(([one], [other]) => one - other));
   }
 
-  /** The words of a question with the claims that have them, their weights, and what is taken for those that none has. */
+  /** The words of a question: the claims that have each, its weight, and what is taken for it where none has it. */
   question(text) {
     const question = asked(text).map((word) => rounded(word, this.numbers));
     for (const word of question) word.rows = this.bm25(word.ways);
@@ -278,14 +297,15 @@ class Index {
     return found;
   }
 
-  /** What `lossdemo list` finds, best first; `guessed` has the words that no claim has, with what was taken for them. */
+  /** What `lossdemo list` finds, best first; `guessed` has words that no claim has, with what was taken for them. */
   search(text) {
     const { question, isTyped } = this.question(text);
     const rank = this.rank(question);
     const just = names(indexed(text));
     const said = question.length > 1 ? about(indexed(text)) : new Set();
     for (const row of sorted(rank).slice(0, tables.best)) rank.set(row, rank.get(row) * this.alike(row, just, said));
-    const found = sorted(rank).map((row) => ({ claim: this.claims[row], look: () => this.look(row, question) }));
+    const queries = new Map(question.map(({ ways, guess, rarity }) => [guess || ways.join("\n"), rarity]));
+    const found = sorted(rank).map((row) => ({ claim: this.claims[row], look: () => this.look(row, queries) }));
     return { found, isTyped, guessed: question.filter((word) => word.guess).map(({ typed, guess }) => [typed, guess]) };
   }
 
@@ -318,15 +338,15 @@ class Index {
     return 1 + Math.max(0, ...lines.map((line) => common(said, about(line)).share || 0));
   }
 
-  /** The line of a claim that has most of the question, rare words above all, and the words, as indexed. */
-  look(row, question) {
+  /** The line of a claim that most of these queries find, rare ones above all, and the words, as indexed. */
+  look(row, queries) {
     const { lines, symptoms, columns } = this.claims[row];
     const at = this.standing(row, columns);
     const weights = lines.map(() => 0);
     const marked = new Set();
-    for (const { ways, guess, rarity } of question) {
+    for (const [ways, weight] of queries) {
       const having = new Set();
-      for (const way of guess ? [guess] : ways) {
+      for (const way of ways.split("\n")) {
         for (const place of this.places(way)) {
           if (!at.has(place)) continue;
           for (const next of way.split(" ").keys()) {
@@ -336,7 +356,7 @@ class Index {
           }
         }
       }
-      for (const line of having) weights[line] += rarity;
+      for (const line of having) weights[line] += weight;
     }
     const most = Math.max(...weights);
     const best = [...lines.keys()].filter((line) => weights[line] === most);
@@ -408,3 +428,140 @@ function inCommon(one, other) {
   const before = inCommon(one.slice(0, start), other.slice(0, begin));
   return before + size + inCommon(one.slice(start + size), other.slice(begin + size));
 }
+
+/* The page */
+
+const EXAMPLES = ["loss is nan", "stuck at 0.693", "CrossEntropyLoss", "Using a target size"];
+
+function make(tag, ...children) {
+  const element = document.createElement(tag);
+  element.append(...children);
+  return element;
+}
+
+function link(href, ...children) {
+  const element = make("a", ...children);
+  element.href = href;
+  return element;
+}
+
+/** A piece of a line that begins at `from`, with these spans of the line marked. */
+function marked(element, piece, from, spans) {
+  let at = 0;
+  for (const [begin, end] of spans.map(([begin, end]) => [begin - from, end - from])) {
+    if (begin < at || end > piece.length) continue;
+    element.append(piece.slice(at, begin), make("mark", piece.slice(begin, end)));
+    at = end;
+  }
+  element.append(piece.slice(at));
+  return element;
+}
+
+/** A line of Markdown, with the words marked that were asked for; of a formula what can be written in a line. */
+function rendered(line, asked) {
+  const found = [...line.matchAll(RAW)].filter(([raw]) => asked.has(words(raw).join("\t")));
+  const spans = found.map(({ 0: { length }, index }) => [index, index + length]);
+  if (/^(>>>|\.\.\.)( |$)/.test(line)) return marked(make("code"), line, 0, spans);
+  const all = document.createDocumentFragment();
+  for (const { 0: piece, 1: code, 2: formula, index } of line.matchAll(/`([^`]+)`|\$([^$]+)\$|\*\*|[^`$*]+|./gsu)) {
+    if (code) all.append(marked(make("code"), code, index + 1, spans));
+    else if (formula) all.append(make("i", formulas[formula] ?? formula));
+    else if (piece !== "**") marked(all, piece, index, spans);
+  }
+  return all;
+}
+
+/** What was found: a link to the claim, its chapter, and the line that matched where it is not the title. */
+function result({ claim: { page, chapter, id, title }, look }) {
+  const { line, marked: asked } = look();
+  const item = make("li", link(`${page}.html#${id}`, rendered(title, asked)), " ", make("small", chapter));
+  if (line !== title) item.append(make("p", rendered(line, asked)));
+  return item;
+}
+
+/** What is said of an answer: what was taken for what, and how much was found. */
+function summary({ found, guessed }, total) {
+  const guesses = guessed.map(([typed, guess]) => `No claim has “${typed}”; nearest: ${guess}. `).join("");
+  const shown = found.length > SHOWN ? `${SHOWN} best of ` : "";
+  const count = `${shown}${found.length} of ${total} claims.`;
+  return guesses + (found.length ? count : "No claim has any of that. Say what you see, in other words.");
+}
+
+/** What the page has: the field `#query`, the list `#results`, and `#count`, which is read out when it changes. */
+class Page {
+  constructor() {
+    [this.query, this.count, this.results] = ["#query", "#count", "#results"].map((id) => document.querySelector(id));
+    [this.see, this.more, this.index] = [make("p"), make("button"), new Index()];
+    this.more.type = "button";
+    this.results.before(this.see);
+    this.results.after(this.more);
+    this.more.addEventListener("click", () => this.extend());
+    this.query.addEventListener("input", () => {
+      clearTimeout(this.waiting);
+      this.waiting = setTimeout(() => this.update(), 80);
+    });
+    this.query.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.update();
+    });
+    this.update();
+  }
+
+  update() {
+    const text = this.query.value.trim();
+    if (text === this.text) return;
+    this.text = text;
+    try {
+      history.replaceState(null, "", text ? `?q=${encodeURIComponent(text)}` : location.pathname);
+    } catch {} // some browsers keep the address of a file as it is
+    if (text) this.answer(text);
+    else this.invite();
+  }
+
+  answer(text) {
+    const answer = this.index.search(text);
+    const heading = this.index.heading(text, answer.found);
+    this.count.textContent = summary(answer, this.index.claims.length);
+    this.results.replaceChildren(...answer.found.slice(0, SHOWN).map(result));
+    this.rest = answer.found.slice(SHOWN);
+    this.more.textContent = `Show ${this.rest.length} more`;
+    this.more.hidden = !this.rest.length;
+    this.see.replaceChildren();
+    if (heading) this.point(heading);
+    else if (!answer.found.length) this.lead();
+  }
+
+  /** To the heading of another page. */
+  point([page, title, id]) {
+    this.see.append("See ", page, ": ", link(`${page}.html#${id}`, rendered(title, new Set())));
+  }
+
+  /** To the pages where one can look around. */
+  lead() {
+    this.see.append("Or look through ", link("symptoms.html", "the symptoms"), " and ", link("names.html", "the names"));
+  }
+
+  /** Says what can be asked. */
+  invite() {
+    this.count.textContent = "Type what you see, a name, a number or the text of an error.";
+    this.see.replaceChildren("For example: ");
+    for (const text of EXAMPLES) this.see.append(link(`?q=${encodeURIComponent(text)}`, text), " ");
+    this.results.replaceChildren();
+    this.more.hidden = true;
+  }
+
+  /** Shows the rest of what was found. */
+  extend() {
+    const [first, ...others] = this.rest.map(result);
+    this.results.append(first, ...others);
+    this.more.hidden = true;
+    first.querySelector("a").focus();
+  }
+}
+
+addEventListener("DOMContentLoaded", () => {
+  const query = document.querySelector("#query");
+  if (!query) return;
+  query.value = new URLSearchParams(location.search).get("q") ?? query.value;
+  setTimeout(() => new Page()); // behind the first paint
+});
