@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import search_data
 from docutils import nodes
 from maths import CannotDraw, drawn, sheet
 from pygments.formatters import HtmlFormatter
@@ -325,10 +325,7 @@ def _collect(app: Sphinx) -> Pages:
     changes = list(here.kept.changes())
     titles = {claim: [here.link(claim), here.titled(claim)] for claim in here.claims}
     _hold(app, "mutants", {"claims": titles, "noticing": here.kept.noticing})
-    if find_spec("search_data"):
-        from search_data import script as searched
-
-        (Path(app.outdir) / "_static" / "claims.js").write_text(searched(here.book.directory), encoding="utf-8")
+    (Path(app.outdir) / "_static" / "claims.js").write_text(search_data.script(here.book.directory), encoding="utf-8")
     yield "index", {"title": "lossdemo", "example": _example(app)}, "index.html"
     yield "matrix", {"title": "Verified where"}, "matrix.html"
     yield "mutants", {"title": "Wrong PyTorches"}, "mutants.html"
