@@ -10,6 +10,7 @@ from html import escape
 import ziamath
 
 SIZE = 17.0  # pixels of a formula's letters, beside text of 16
+_ENVIRONMENTS = {"cases", "aligned", "matrix", "pmatrix", "bmatrix"}  # those that were looked at
 _GLYPH = re.compile(r'<symbol id="[A-Za-z]+_(\d+)"(.*?</symbol>)')
 
 _PATH = re.compile(r'( d=")([^"]+)"')
@@ -33,8 +34,10 @@ def drawn(formula: str, inline: bool) -> tuple[str, dict[str, str]]:
         svg, below = image.svg(), image.getyofst()
     except Exception as error:  # the renderer's own, of many kinds
         raise CannotDraw(f"the formula {formula} cannot be drawn: {error!r}") from error
-    if unknown := re.search(r"\\[A-Za-z]+", image.mathmlstr()):
-        raise CannotDraw(f"the formula {formula} cannot be drawn: {unknown[0]} is not known")
+    # What the renderer does not know it draws as text, or not at all.
+    unknown = {*re.findall(r"\\[A-Za-z]+", image.mathmlstr()), *re.findall(r"\\begin\{(\w+)", formula)} - _ENVIRONMENTS
+    if unknown:
+        raise CannotDraw(f"the formula {formula} cannot be drawn: {', '.join(sorted(unknown))} is not known")
     glyphs = {f"g{match[1]}": f'<symbol id="g{match[1]}"{_shorter(match[2])}' for match in _GLYPH.finditer(svg)}
     svg = re.sub(r' fill="black"| xmlns="[^"]*"', "", _GLYPH.sub("", svg))
     svg = re.sub(r'href="#[A-Za-z]+_', 'href="#g', svg)

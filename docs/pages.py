@@ -343,6 +343,7 @@ def _example(app: Sphinx) -> dict[str, str]:
     claim = here.claims[slug(title[1].replace("`", ""))] if title else next(iter(here.claims.values()))
     page = claim.path.stem
     app.builder.current_docname = "index"  # pyrefly: ignore
+    app.builder.secnumbers, app.builder.fignumbers = {}, {}  # pyrefly: ignore — unset where no page is written
     document = app.env.get_and_resolve_doctree(page, app.builder)
     section = next(node for node in document.findall(nodes.section) if claim.id in node["ids"])
     body = app.builder.render_partial(section)["fragment"]  # pyrefly: ignore
