@@ -3,16 +3,17 @@
 A page has each glyph once, in a sheet at its end that its formulas refer to. The color is the text's.
 """
 
+import hashlib
 import re
 from functools import cache
 from html import escape
+from xml.etree import ElementTree
 
 import ziamath
 
 SIZE = 17.0  # pixels of a formula's letters, beside text of 16
 _ENVIRONMENTS = {"cases", "aligned", "matrix", "pmatrix", "bmatrix"}  # those that were looked at
-_GLYPH = re.compile(r'<symbol id="[A-Za-z]+_(\d+)"(.*?</symbol>)')
-
+_SVG = "{http://www.w3.org/2000/svg}"
 _PATH = re.compile(r'( d=")([^"]+)"')
 _BLANK = re.compile(r" ?([A-Z]) ?| (?=-)")
 
@@ -38,12 +39,29 @@ def drawn(formula: str, inline: bool) -> tuple[str, dict[str, str]]:
     unknown = {*re.findall(r"\\[A-Za-z]+", image.mathmlstr()), *re.findall(r"\\begin\{(\w+)", formula)} - _ENVIRONMENTS
     if unknown:
         raise CannotDraw(f"the formula {formula} cannot be drawn: {', '.join(sorted(unknown))} is not known")
-    glyphs = {f"g{match[1]}": f'<symbol id="g{match[1]}"{_shorter(match[2])}' for match in _GLYPH.finditer(svg)}
-    svg = re.sub(r' fill="black"| xmlns="[^"]*"', "", _GLYPH.sub("", svg))
-    svg = re.sub(r'href="#[A-Za-z]+_', 'href="#g', svg)
-    svg = _shorter(svg)
+    image = ElementTree.fromstring(svg)
+    glyphs = {}
+    for glyph in image.findall(f"{_SVG}symbol"):
+        called = glyph.attrib.pop("id")
+        outline = _shorter(_written(glyph))
+        name = f"g{hashlib.sha256(outline.encode()).hexdigest()[:8]}"  # the renderer's are not always the same
+        glyphs[f"#{called}"] = name, outline.replace("<symbol ", f'<symbol id="{name}" ', 1)
+        image.remove(glyph)
+    shown = [part for part in image if part.get("width") != "0"]  # blanks are glyphs without width
+    for part in shown:
+        part.attrib.pop("fill", None)
+        if "href" in part.attrib:
+            part.set("href", f"#{glyphs[part.get('href', '')][0]}")
+    size = " ".join(f'{name}="{image.get(name)}"' for name in ("width", "height", "viewBox"))
     style = f' style="vertical-align:{below:.1f}px"' if inline else ""
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(formula)}"{style} ', 1), glyphs
+    drawing = _shorter(f"{size}>{''.join(map(_written, shown))}</svg>")
+    return f'<svg role="img" aria-label="{escape(formula)}"{style} {drawing}', dict(glyphs.values())
+
+
+def _written(part: ElementTree.Element) -> str:
+    for each in part.iter():
+        each.tag = each.tag.removeprefix(_SVG)  # HTML knows what an svg is without
+    return ElementTree.tostring(part, encoding="unicode")
 
 
 def _shorter(svg: str) -> str:

@@ -124,7 +124,7 @@ class Read(HTMLParser):
         """Take what counts."""
         given = {name: value or "" for name, value in attrs}
         self.ids += [given["id"]] if "id" in given else []
-        self.links += [given["href"]] if tag == "a" and "href" in given else []
+        self.links += [given["href"]] if tag in ("a", "use") and "href" in given else []
         self.loaded += [given[name] for name in ("src", "href") if tag in ("script", "img", "link") and name in given]
         if tag == "img" and not given.get("alt"):
             self.unnamed.append(given["src"])
