@@ -19,9 +19,10 @@ test: lint
 prove: $(VENV)/installed
 	$(BIN)/pytest spec --prove
 
-# What the harness costs against plain exec; the ratio stands in brackets behind the medians.
+# What the harness costs against plain exec, and many trainings at once against JAX, where it is installed; the ratio
+# stands in brackets behind the times.
 bench: $(VENV)/installed
-	$(BIN)/pytest tests/bench_harness.py --benchmark-columns=min,median,max
+	$(BIN)/pytest tests/bench_*.py --benchmark-columns=min,median,max
 
 # symptoms.md, names.md and the first lines of each chapter, written anew from the claims.
 indexes: $(VENV)/installed

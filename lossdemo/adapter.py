@@ -36,32 +36,23 @@ def adapt(target: str, loss: Callable[..., Any], **options: Any) -> Callable[...
 
     @wraps(loss, updated=())
     def call(*args: Any, **kwargs: Any) -> Any:
+        from torch.nn._reduction import get_enum, legacy_get_string
+
         given = signature.bind(*args, **kwargs).arguments
         values = [given.pop(name) for name in data]
-        reduction = _reduction(*(given.pop(name, None) for name in _REDUCTION))
+        reduction, *legacy = (given.pop(name, None) for name in _REDUCTION)
+        reduction = (reduction or "mean") if legacy == [None, None] else legacy_get_string(*legacy)
         if by_itself:
             given["reduction"] = reduction
         if isinstance(loss, type):
             return loss(**given | options)(*values)
         losses = loss(*values, **given | options)
-        return losses if by_itself else _reduced(losses, reduction, batchmean=target.endswith("kl_div"))
+        if by_itself:
+            return losses
+        if reduction == "batchmean" and target.endswith("kl_div"):
+            return losses.sum() / len(losses)
+        way = get_enum(reduction)  # which refuses what is none
+        return losses if way == 0 else losses.mean() if way == 1 else losses.sum()
 
     call.__signature__ = signature  # pyrefly: ignore — inspect.signature reads it
     return call
-
-
-def _reduction(reduction: str | None, size_average: bool | None, reduce: bool | None) -> str:
-    from torch.nn._reduction import legacy_get_string
-
-    if size_average is None and reduce is None:
-        return reduction or "mean"
-    return legacy_get_string(size_average, reduce)
-
-
-def _reduced(losses: Any, reduction: str, batchmean: bool) -> Any:
-    from torch.nn._reduction import get_enum
-
-    if batchmean and reduction == "batchmean":
-        return losses.sum() / len(losses)
-    way = get_enum(reduction)  # which refuses what is none
-    return losses if way == 0 else losses.mean() if way == 1 else losses.sum()

@@ -64,9 +64,9 @@ class Entry(NamedTuple):
         """What is kept of this claim."""
         from lossdemo.search import words
 
-        title, symptoms, text = claim.title, [*claim.symptoms], claim.text
-        name, indexed = claim.path.name, words(title, symptoms, text)
-        return cls(claim.id, name, claim.line, title, claim.basis, symptoms, text, indexed)
+        about = claim.title, [*claim.symptoms], claim.text
+        title, symptoms, text = about
+        return cls(claim.id, claim.path.name, claim.line, title, claim.basis, symptoms, text, words(*about))
 
 
 def locate(start: Path | None = None) -> Place:
@@ -124,7 +124,9 @@ def read_entries(directory: Path) -> list[Entry]:
     for path in (*readers, *(page for page in pages if page.is_file())):
         content = path.read_bytes() if os.access(path, os.R_OK) else b""
         key.update(f"{path.relative_to(path.anchor)} {len(content)}\n".encode() + content)
-    file = _cache() / f"{hashlib.sha256(str(directory).encode()).hexdigest()[:16]}.json"
+    places = (os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("LOCALAPPDATA", ""), os.path.expanduser("~/.cache"))
+    cache = Path(next(filter(os.path.isabs, places), os.devnull)) / "lossdemo"
+    file = cache / f"{hashlib.sha256(str(directory).encode()).hexdigest()[:16]}.json"
     try:
         kept = json.loads(file.read_bytes())
         if kept["key"] == key.hexdigest():
@@ -142,11 +144,6 @@ def read_entries(directory: Path) -> list[Entry]:
     except OSError:
         pass  # it is read anew the next time
     return claims
-
-
-def _cache() -> Path:
-    places = (os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("LOCALAPPDATA", ""), os.path.expanduser("~/.cache"))
-    return Path(next((place for place in places if os.path.isabs(place)), os.devnull)) / "lossdemo"
 
 
 def find_chapter(name: str, chapters: Collection[str]) -> str | None:

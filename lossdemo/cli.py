@@ -21,13 +21,14 @@ from lossdemo.interrupt import INTERRUPTS
 from lossdemo.verify.options import PROVE, RECORD, REPLACE, SETTINGS, Option
 
 if TYPE_CHECKING:
-    from lossdemo.runs import Outcome
+    from lossdemo.runs import Outcome, Plan
     from lossdemo.session import Session
     from lossdemo.verify.claims import Book, Problem
     from lossdemo.verify.verdicts import Verdicts
 
 BASES = ("mathematics", "documented", "observed")
 SHOWN = 10  # of what a search finds
+NAMES = "[ID or CHAPTER]..."
 FILE = click.Path(path_type=Path)
 
 
@@ -105,7 +106,7 @@ def list_claims(
             _print_json((entry, {}) for entry in claims)
         else:
             for name, there in groupby(claims, key=lambda entry: entry.chapter):
-                terminal.heading(name)
+                click.echo(terminal.bold(name))
                 click.echo("\n".join(f"  {entry.title}\n    {entry.id}" for entry in there))
             click.echo(f"{len(claims)} {of}")
         sys.exit(0 if claims else 1)
@@ -117,9 +118,9 @@ def list_claims(
     else:
         for typed, near in guessed.items():
             click.echo(f"no claim has {typed!r}; nearest: {near}")
-        symptoms, names = (directory / name for name in ("symptoms.md", "names.md"))
-        texts = [page.read_text(encoding="utf-8") if page.is_file() else "" for page in (symptoms, names)]
-        see = heading(texts[0], texts[1], text, found)
+        pages = [directory / name for name in ("symptoms.md", "names.md")]
+        symptoms, names = (page.read_text(encoding="utf-8") if page.is_file() else "" for page in pages)
+        see = heading(symptoms, names, text, found)
         if see:
             click.echo(f"see {_near(directory / see[0])}: {see[1]}\n")
         shown = found if everything else found[:SHOWN]
@@ -131,13 +132,12 @@ def list_claims(
 
 
 def _print_json(entries: Iterable[tuple[books.Entry, dict[str, Any]]]) -> None:
-    fields = [field for field in books.Entry._fields if field not in ("text", "words")]
-    claims = [{**{field: getattr(entry, field) for field in fields}, **more} for entry, more in entries]
-    click.echo(json.dumps(claims, indent=1))
+    claims = [entry._asdict() | more for entry, more in entries]
+    click.echo(json.dumps([{k: claim[k] for k in claim if k not in ("text", "words")} for claim in claims], indent=1))
 
 
 @main.command()
-@click.argument("names", metavar="[ID or CHAPTER]...", nargs=-1, required=True, shell_complete=_complete)
+@click.argument("names", metavar=NAMES, nargs=-1, required=True, shell_complete=_complete)
 @click.option(
     "--script", "as_script", is_flag=True, help="As a Python file that runs: lossdemo show ID --script | python"
 )
@@ -206,17 +206,11 @@ def _options(*options: Option) -> Callable[[Callable], Callable]:
     def decorate(command: Callable) -> Callable:
         for option in reversed(options):
             kind = click.Choice(option.choices, case_sensitive=False) if option.choices else None
-            kind = click.IntRange(*option.range) if option.range else kind
-            command = click.option(
-                f"--{option.name}",
-                type=bool if option.flag else kind,
-                is_flag=option.flag,
-                multiple=option.repeated,
-                metavar=option.metavar,
-                help=f"{option.help[0].upper()}{option.help[1:]}.",
-            )(command)
-        names = click.argument("names", metavar="[ID or CHAPTER]...", nargs=-1, shell_complete=_complete)
-        return names(command)
+            kind = click.IntRange(*option.range) if option.range else bool if option.flag else kind
+            text = f"{option.help[0].upper()}{option.help[1:]}."
+            how = {"is_flag": option.flag, "multiple": option.repeated, "metavar": option.metavar, "help": text}
+            command = click.option(f"--{option.name}", type=kind, **how)(command)
+        return click.argument("names", metavar=NAMES, nargs=-1, shell_complete=_complete)(command)
 
     return decorate
 
@@ -283,15 +277,15 @@ def _print_run(session: Session, verdicts: Verdicts) -> None:
     for record in sorted(verdicts.records, key=badness):
         if record.outcome not in ("failed", "vacuous"):
             continue
-        terminal.heading(record.nodeid)
+        click.echo(terminal.bold(record.nodeid))
         place = f"{_near(session.place.root / record.chapter)}:{record.at or record.line}"
         kind = f", {record.kind}" if record.kind else ""
         click.echo(f"{record.outcome}, {record.basis}{kind}, {place}\n{record.message}\n")
     for refusal in verdicts.refused:
-        terminal.heading(f"{refusal.chapter} is refused")
+        click.echo(terminal.bold(f"{refusal.chapter} is refused"))
         click.echo(f"{refusal.message}\n")
     matrix = merge([verdicts])
-    for table, tally in zip(matrix.summary(terminal.is_narrow(console)), matrix.tallies(matrix.rows)):
+    for table, tally in zip(matrix.summary(console.width < terminal.NARROW), matrix.tallies(matrix.rows)):
         console.print(table)
         for reason, number in tally.not_run.items():
             click.echo(f"{number} not run: {reason}")
@@ -310,12 +304,25 @@ def _print_run(session: Session, verdicts: Verdicts) -> None:
 @click.option("--compare", metavar="LOSS,LOSS,...", help="Train with each of these losses, and print one table.")
 @click.option("--optimizer", default="sgd", show_default=True, help="sgd, momentum, adam, adamw, rmsprop or adagrad.")
 @click.option("--lr", type=float, help="Learning rate; the default suits the run and the optimizer.")
-@click.option("--steps", type=int, help="At most a million; default: enough for the run.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of the data and the first parameters.")
+@click.option(
+    "--schedule",
+    default="none",
+    show_default=True,
+    help="Of the learning rate, at each step: none, step (a tenth after each third), cosine (to 0), onecycle, plateau"
+    " or warmup (in a tenth of the steps).",
+)
+@click.option("--momentum", type=float, help="Of sgd and rmsprop; the optimizer momentum is sgd with 0.9.")
+@click.option("--weight-decay", type=float, help="Default: torch's, 0.01 for adamw and 0 for the others.")
+@click.option("--clip", metavar="NORM", type=float, help="Scale the gradients down to this norm where they exceed it.")
+@click.option("--batch-size", type=int, help="Samples a batch, shuffled; default: all of them, in each step.")
+@click.option("--accumulate", metavar="BATCHES", type=int, default=1, show_default=True, help="Batches a step.")
+@click.option("--steps", type=int, help="Updates, at most a million; default: enough for the run.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of data, first parameters and batches.")
+@click.option("--dtype", default="float32", show_default=True, help="float16, bfloat16, float32 or float64.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--plot", type=FILE, help="Draw it to this file, .svg or .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
-def train(plot: Path | None, as_json: bool, device: str, seed: int, **choice: Any) -> None:
+def train(plot: Path | None, as_json: bool, **choice: Any) -> None:
     """Train RUN: linear-regression, binary or multiclass.
 
     \b
@@ -327,25 +334,23 @@ def train(plot: Path | None, as_json: bool, device: str, seed: int, **choice: An
     compare, loss, run = choice.pop("compare"), choice.pop("loss"), choice.pop("run")
     if compare is not None and loss is not None:
         raise click.UsageError("--loss and --compare: give one of them")
-    _check_device(device)
+    _check_device(choice["device"])
     if plot:
         _check_plot(plot)
     losses = [loss] if compare is None else list(dict.fromkeys(compare.replace(",", " ").split()))
     if not losses:
         raise click.UsageError("--compare names no loss: write them as mse,mae")
     try:
-        checked = [runs.check(run, loss=name, **choice) for name in losses]
+        plans = [runs.plan(run, loss=name, **choice) for name in losses]
+        outcomes = [_trained(plan) for plan in plans]
     except runs.Wrong as wrong:
         raise click.UsageError(str(wrong)) from None
-    outcomes = [_trained(run, choice["optimizer"], *found, seed=seed, device=device) for found in checked]
     if plot:
         _draw(outcomes, plot)
     click.echo(_as_json(outcomes)) if as_json else _print_training(outcomes)
 
 
-def _trained(
-    run: str, optimizer: str, data_set: str, loss: str, lr: float, steps: int, *, seed: int, device: str
-) -> Outcome:
+def _trained(plan: Plan) -> Outcome:
     """One training under a bar that shows its loss; where it stops early, that is said, and the process ends."""
     from lossdemo.runs import perform
     from lossdemo.train import Diverged
@@ -355,21 +360,20 @@ def _trained(
     def shown(step: int, value: float) -> None:
         nonlocal taken, last
         taken, last = step + 1, value
-        advance(advance=1, description=f"{loss} {value:.4g}")
+        advance(advance=1, description=f"{plan.loss} {value:.4g}")
         if INTERRUPTS.number:  # it was raised where something swallowed it
             raise KeyboardInterrupt
 
     try:
-        with terminal.progress(loss) as advance, INTERRUPTS:
-            advance(total=steps)
-            choice = {"data_set": data_set, "loss": loss, "optimizer": optimizer, "lr": lr, "steps": steps}
-            return perform(run, **choice, seed=seed, device=device, callback=shown)
+        with terminal.progress(plan.loss) as advance, INTERRUPTS:
+            advance(total=plan.steps)
+            return perform(plan, callback=shown)
     except KeyboardInterrupt:
         at = f", at a loss of {last:.4g}" if taken else ""
-        click.echo(f"{loss}: interrupted after {taken} of {terminal.count(steps, 'step')}{at}", err=True)
+        click.echo(f"{plan.loss}: interrupted after {taken} of {terminal.count(plan.steps, 'step')}{at}", err=True)
         sys.exit(128 + (INTERRUPTS.number or 2))
     except Diverged as diverged:
-        click.echo(f"{loss}: {diverged}", err=True)
+        click.echo(f"{plan.loss}: {diverged}", err=True)
         sys.exit(1)
 
 
@@ -404,8 +408,8 @@ def _print_training(outcomes: list[Outcome]) -> None:
         console.print(table)
     table = terminal.table(console, "loss", "first", "last", *first.measures)
     for outcome in outcomes:
-        losses = outcome.history.loss
-        table.add_row(outcome.loss, *(f"{value:.4g}" for value in (losses[0], losses[-1], *outcome.measures.values())))
+        values = (outcome.history.loss[0], outcome.last, *outcome.measures.values())
+        table.add_row(outcome.plan.loss, *(f"{value:.4g}" for value in values))
     console.print(table)
     if len(outcomes) == 1:
         also = "; slope and intercept on inputs as they are" if "slope" in first.measures else ""
@@ -421,8 +425,10 @@ def _numbers(values: Any) -> str:
 def _as_json(outcomes: list[Outcome]) -> str:
     values = [
         {
-            "loss": of.loss,
+            "loss": of.plan.loss,
             "losses": of.history.loss,
+            "every": of.history.every,
+            "last": of.last,
             "before": of.before,
             "first gradient": of.gradient,
             "after": of.after,
@@ -439,9 +445,9 @@ def _draw(outcomes: list[Outcome], path: Path) -> None:
     first = outcomes[0]
     data: Any = ()
     if "slope" in first.measures:
-        lines = {outcome.loss: (outcome.measures["slope"], outcome.measures["intercept"]) for outcome in outcomes}
+        lines = {outcome.plan.loss: (outcome.measures["slope"], outcome.measures["intercept"]) for outcome in outcomes}
         data = first.x, first.y, lines
-    draw_runs({outcome.loss: outcome.history for outcome in outcomes}, path, *data)
+    draw_runs({outcome.plan.loss: outcome.history for outcome in outcomes}, path, *data)
 
 
 def _read(file: Path) -> Verdicts:

@@ -1,14 +1,15 @@
 """The losses by their formulas, in NumPy float64: value, gradients and minimizers without autograd.
 
 This is the oracle that the book and the tests hold torch against, so nothing here is taken from torch's code. The
-losses have the names and the arguments of `torch.nn.functional`, and take whatever NumPy makes an array of. Each
-returns a `Result`: the value, and the gradient with respect to each argument that a model can have computed. At a kink
-the gradient is the smallest of those that are right, which is 0, as torch has it since 2.14.
+losses have the names and the arguments of `torch.nn.functional`, and take whatever NumPy makes an array of. Each is
+written as its formula, takes `reduction` besides, and returns a `Result`: the value, and the gradient with respect to
+each argument that a model can have computed. At a kink the gradient is the smallest of those that are right, which is
+0, as torch has it since 2.14.
 """
 
 from collections.abc import Callable
-from functools import partial
-from itertools import combinations
+from functools import partial, wraps
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 # (a, b), both (N, D), to their distances (N,), and these differentiated with respect to a and b, (N, D) each.
 Distance = Callable[[Array, Array], tuple[Array, Array, Array]]
+# Losses, the slopes of their sum by argument, and by reduction what it divides by, if not by the number of losses.
+Terms = tuple[Any, ...]
 
 
 class Result(NamedTuple):
@@ -35,15 +38,26 @@ def _float(values: ArrayLike) -> Array:
     return np.asarray(values, dtype=np.float64)
 
 
-def _result(losses: Array, reduction: str, divisor: Any = None, **slopes: Array) -> Result:
-    """Losses and the slopes of their sum, reduced: 'mean' divides by `divisor`, by default the number of losses."""
-    if reduction not in ("none", "sum", "mean"):
-        raise ValueError(f"reduction is 'none', 'sum' or 'mean', not {reduction!r}")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = 1 / _float(losses.size if divisor is None else divisor) if reduction == "mean" else 1.0
-        losses = losses * share
-        gradient = {name: slope * share for name, slope in slopes.items()}
-    return Result(losses if reduction == "none" else losses.sum(), gradient)
+LOSSES: dict[str, Callable[..., Result]] = {}  # by their name in torch.nn.functional
+
+
+def _loss(formula: Callable[..., Terms]) -> Callable[..., Result]:
+    """The loss of a formula, reduced: by default to the mean."""
+
+    @wraps(formula)
+    def loss(*args: Any, reduction: str = "mean", **arguments: Any) -> Result:
+        losses, slopes, *others = formula(*args, **arguments)
+        divisors = {"none": 1, "sum": 1, "mean": losses.size, **(others[0] if others else {})}
+        if reduction not in divisors:
+            raise ValueError(f"reduction is 'none', 'sum' or 'mean', not {reduction!r}")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = 1 / _float(divisors[reduction])  # one for all, or (N,)
+            gradient = {name: slope * (share[:, None] if share.ndim else share) for name, slope in slopes.items()}
+            losses = losses * share
+        return Result(losses if reduction == "none" else losses.sum(), gradient)
+
+    LOSSES[formula.__name__] = loss
+    return loss
 
 
 def sigmoid(z: ArrayLike) -> Array:
@@ -57,118 +71,93 @@ def log_softmax(z: ArrayLike) -> Array:
     return z - np.logaddexp.reduce(z, axis=-1, keepdims=True)
 
 
-def _x_log_y(x: Array, y: Array) -> Array:
-    """x log y, and 0 where x is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(x == 0, 0.0, x * np.log(y))
-
-
 # --- real targets ---
 
 
-def mse_loss(input: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None, reduction: str = "mean") -> Result:
+def _errors(input: ArrayLike, target: ArrayLike, weight: ArrayLike) -> tuple[Array, Array]:
+    error = _float(input) - _float(target)
+    return error, np.broadcast_to(_float(weight), error.shape)
+
+
+@_loss
+def mse_loss(input: ArrayLike, target: ArrayLike, weight: ArrayLike = 1.0) -> Terms:
     """(x - y)², elementwise. `weight`, of the same shape, multiplies it, and the mean divides by the weights' sum."""
-    error = _float(input) - _float(target)
-    w = np.ones_like(error) if weight is None else _float(weight)
-    slope = 2 * w * error
-    return _result(w * error**2, reduction, w.sum(), input=slope, target=-slope)
+    error, w = _errors(input, target, weight)
+    return w * error**2, {"input": 2 * w * error, "target": -2 * w * error}, {"mean": w.sum()}
 
 
-def l1_loss(input: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None, reduction: str = "mean") -> Result:
+@_loss
+def l1_loss(input: ArrayLike, target: ArrayLike, weight: ArrayLike = 1.0) -> Terms:
     """|x - y|, elementwise, with `weight` as in MSE."""
-    error = _float(input) - _float(target)
-    w = np.ones_like(error) if weight is None else _float(weight)
-    slope = w * np.sign(error)
-    return _result(w * np.abs(error), reduction, w.sum(), input=slope, target=-slope)
+    error, w = _errors(input, target, weight)
+    return w * np.abs(error), {"input": w * np.sign(error), "target": -w * np.sign(error)}, {"mean": w.sum()}
 
 
-def huber_loss(
-    input: ArrayLike, target: ArrayLike, delta: float = 1.0, weight: ArrayLike | None = None, reduction: str = "mean"
-) -> Result:
+@_loss
+def huber_loss(input: ArrayLike, target: ArrayLike, delta: float = 1.0, weight: ArrayLike = 1.0) -> Terms:
     """(x - y)² / 2 up to an error of `delta`, beyond it the tangent there. `weight` leaves the mean's divisor alone.
 
     Source: Huber, Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 35, 1964.
     """
-    error = _float(input) - _float(target)
-    w = np.ones_like(error) if weight is None else _float(weight)
+    error, w = _errors(input, target, weight)
     far = np.abs(error) > delta
-    losses = np.where(far, delta * (np.abs(error) - delta / 2), error**2 / 2)
     slope = w * np.clip(error, -delta, delta)
-    return _result(w * losses, reduction, input=slope, target=-slope)
+    losses = w * np.where(far, delta * (np.abs(error) - delta / 2), error**2 / 2)
+    return losses, {"input": slope, "target": -slope}
 
 
-def smooth_l1_loss(input: ArrayLike, target: ArrayLike, beta: float = 1.0, reduction: str = "mean") -> Result:
+@_loss
+def smooth_l1_loss(input: ArrayLike, target: ArrayLike, beta: float = 1.0) -> Terms:
     """Huber's loss for delta = beta, divided by beta; for beta = 0 its limit |x - y|.
 
     Source: Girshick, Fast R-CNN, ICCV 2015, equation 3.
     """
     if beta == 0:
-        return l1_loss(input, target, reduction=reduction)
-    value, gradient = huber_loss(input, target, beta, reduction=reduction)
-    return Result(value / beta, {name: slope / beta for name, slope in gradient.items()})
+        return l1_loss(input, target, reduction="none")
+    return huber_loss(input, target, beta, weight=1 / beta, reduction="none")
 
 
 # --- targets from 0 to 1, and -1 or 1 ---
 
 
-def binary_cross_entropy(
-    input: ArrayLike, target: ArrayLike, weight: ArrayLike = 1.0, reduction: str = "mean"
-) -> Result:
+@_loss
+def binary_cross_entropy(input: ArrayLike, target: ArrayLike, weight: ArrayLike = 1.0) -> Terms:
     """-y log p - (1 - y) log(1 - p), elementwise, for a probability p; no logarithm counts for less than -100."""
     p, y, w = _float(input), _float(target), _float(weight)
     with np.errstate(divide="ignore"):
-        yes, no = np.maximum(np.log(p), -100), np.maximum(np.log(1 - p), -100)
+        yes, no = np.log(p), np.log(1 - p)
+        losses = -w * (y * np.maximum(yes, -100) + (1 - y) * np.maximum(no, -100))
         slope = w * (p - y) / np.maximum(p * (1 - p), 1e-12)
-        toward = w * (np.log(1 - p) - np.log(p))  # is not cut off
-    return _result(-w * (y * yes + (1 - y) * no), reduction, input=slope, target=toward)
+        return losses, {"input": slope, "target": w * (no - yes)}  # the second is not cut off
 
 
+@_loss
 def binary_cross_entropy_with_logits(
-    input: ArrayLike, target: ArrayLike, weight: ArrayLike = 1.0, pos_weight: ArrayLike = 1.0, reduction: str = "mean"
-) -> Result:
+    input: ArrayLike, target: ArrayLike, weight: ArrayLike = 1.0, pos_weight: ArrayLike = 1.0
+) -> Terms:
     """log(1 + e^z) - y z, elementwise; `pos_weight` multiplies the part of y, `weight` all, and neither the divisor."""
     z, y, w, positive = _float(input), _float(target), _float(weight), _float(pos_weight)
     yes, no = np.logaddexp(0, -z), np.logaddexp(0, z)  # -log p, -log(1 - p)
-    losses = w * (positive * y * yes + (1 - y) * no)
     slope = w * ((1 - y) * sigmoid(z) - positive * y * sigmoid(-z))
-    return _result(losses, reduction, input=slope, target=w * (positive * yes - no))
+    return w * (positive * y * yes + (1 - y) * no), {"input": slope, "target": w * (positive * yes - no)}
 
 
-def soft_margin_loss(input: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Result:
+@_loss
+def soft_margin_loss(input: ArrayLike, target: ArrayLike) -> Terms:
     """log(1 + e^(-y x)), elementwise, for y of -1 or 1."""
     x, y = _float(input), _float(target)
     pull = -sigmoid(-y * x)
-    return _result(np.logaddexp(0, -y * x), reduction, input=y * pull, target=x * pull)
+    return np.logaddexp(0, -y * x), {"input": y * pull, "target": x * pull}
 
 
-def multilabel_soft_margin_loss(
-    input: ArrayLike, target: ArrayLike, weight: ArrayLike = 1.0, reduction: str = "mean"
-) -> Result:
+@_loss
+def multilabel_soft_margin_loss(input: ArrayLike, target: ArrayLike, weight: ArrayLike = 1.0) -> Terms:
     """The mean over a row of binary cross-entropy, for logits and targets (N, C); `weight` is one for each class."""
     losses, gradient = binary_cross_entropy_with_logits(input, target, weight, reduction="none")
-    classes = losses.shape[-1]
-    return _result(losses.mean(-1), reduction, **{name: slope / classes for name, slope in gradient.items()})
+    return losses.mean(-1), {name: slope / losses.shape[-1] for name, slope in gradient.items()}
 
 
 # --- classes ---
-
-
-def _weighted_targets(
-    classes: int, target: NDArray, given: bool, weight: ArrayLike | None, ignore_index: int, smoothing: float
-) -> tuple[Array, float]:
-    """The weight of each class in each loss, classes last, and what the mean divides by.
-
-    Probabilities (`given`) are divided by the number of positions; class indices by the weights of the classes they
-    name, where they are not `ignore_index`.
-    """
-    w = np.ones(classes) if weight is None else _float(weight)
-    if given:
-        q, kept, divisor = _float(target), np.ones(target.shape[:-1], bool), target.size / classes
-    else:
-        kept = target != ignore_index
-        q = np.eye(classes)[np.where(kept, target, 0)] * kept[..., None]
-        divisor = (q * w).sum()
-    return w * ((1 - smoothing) * q + smoothing / classes * kept[..., None]), divisor
 
 
 def _classes_last(values: ArrayLike) -> Array:
@@ -180,47 +169,43 @@ def _classes_second(values: Array) -> Array:
     return np.moveaxis(values, -1, min(1, values.ndim - 1))
 
 
-def nll_loss(
-    input: ArrayLike,
-    target: ArrayLike,
-    weight: ArrayLike | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-) -> Result:
+def _one_hot(target: NDArray, classes: int, ignore_index: int) -> Array:
+    """Class indices as probabilities, classes last, and 0 for all classes where the target is ignored."""
+    kept = target != ignore_index
+    return np.eye(classes)[np.where(kept, target, 0)] * kept[..., None]
+
+
+@_loss
+def nll_loss(input: ArrayLike, target: ArrayLike, weight: ArrayLike = 1.0, ignore_index: int = -100) -> Terms:
     """-w_y x_y for input (C,), (N, C) or (N, C, d…) and class indices y: no logarithm is taken.
 
     The mean divides by the sum of the weights of the targets that are not ignored.
     """
     x = _classes_last(input)
-    q, divisor = _weighted_targets(x.shape[-1], np.asarray(target), False, weight, ignore_index, 0.0)
-    losses = -np.where(q == 0, 0, q * x).sum(-1)
-    return _result(losses, reduction, divisor, input=-_classes_second(q))
+    q = _float(weight) * _one_hot(np.asarray(target), x.shape[-1], ignore_index)
+    return -np.where(q == 0, 0, q * x).sum(-1), {"input": -_classes_second(q)}, {"mean": q.sum()}
 
 
+@_loss
 def cross_entropy(
-    input: ArrayLike,
-    target: ArrayLike,
-    weight: ArrayLike | None = None,
-    ignore_index: int = -100,
-    label_smoothing: float = 0.0,
-    reduction: str = "mean",
-) -> Result:
+    input: ArrayLike, target: ArrayLike, weight: ArrayLike = 1.0, ignore_index: int = -100, label_smoothing: float = 0.0
+) -> Terms:
     """-Σ_c w_c q_c log softmax(z)_c for logits (C,), (N, C) or (N, C, d…), and class indices or probabilities.
 
     q is one-hot or given, mixed with `label_smoothing` parts of the uniform distribution. For indices the mean divides
     by the sum of the weights of the targets that are not ignored, for probabilities by the number of rows.
     """
-    log_p = log_softmax(_classes_last(input))
-    target = np.asarray(target)
-    given = target.ndim == log_p.ndim
-    wanted = _classes_last(target) if given else target
-    q, divisor = _weighted_targets(log_p.shape[-1], wanted, given, weight, ignore_index, label_smoothing)
-    losses = -np.where(q == 0, 0, q * log_p).sum(-1)
-    slopes = {"input": np.exp(log_p) * q.sum(-1, keepdims=True) - q}
+    log_p, w = log_softmax(_classes_last(input)), _float(weight)
+    classes, given = log_p.shape[-1], np.ndim(target) == log_p.ndim
+    q = _classes_last(target) if given else _one_hot(np.asarray(target), classes, ignore_index)
+    kept = 1.0 if given else q.sum(-1, keepdims=True)
+    mixed = w * ((1 - label_smoothing) * q + label_smoothing / classes * kept)
+    slopes = {"input": np.exp(log_p) * mixed.sum(-1, keepdims=True) - mixed}
     if given:
-        w = 1.0 if weight is None else _float(weight)
         slopes["target"] = -(1 - label_smoothing) * w * log_p
-    return _result(losses, reduction, divisor, **{name: _classes_second(slope) for name, slope in slopes.items()})
+    losses = -np.where(mixed == 0, 0, mixed * log_p).sum(-1)
+    divisor = losses.size if given else (w * q).sum()
+    return losses, {name: _classes_second(slope) for name, slope in slopes.items()}, {"mean": divisor}
 
 
 def linear_cross_entropy(
@@ -233,10 +218,14 @@ def linear_cross_entropy(
     return Result(value, {"input": slope @ w, "linear_weight": slope.T @ x, "linear_bias": slope.sum(0), **gradient})
 
 
+LOSSES["linear_cross_entropy"] = linear_cross_entropy
+
+
 # --- distributions ---
 
 
-def kl_div(input: ArrayLike, target: ArrayLike, log_target: bool = False, reduction: str = "mean") -> Result:
+@_loss
+def kl_div(input: ArrayLike, target: ArrayLike, log_target: bool = False) -> Terms:
     """q (log q - x), elementwise, for log-probabilities x and a target distribution q, or its logarithms.
 
     The sum is KL(q || e^x). 'mean' divides it by all elements, 'batchmean' by the size of the first dimension.
@@ -245,22 +234,17 @@ def kl_div(input: ArrayLike, target: ArrayLike, log_target: bool = False, reduct
     """
     x = _float(input)
     q = np.exp(_float(target)) if log_target else _float(target)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         log_q = _float(target) if log_target else np.log(q)
+        losses = np.where(q == 0, 0.0, q * log_q) - q * x
     toward = log_q + 1 - x
-    divisor = len(x) if reduction == "batchmean" else None
-    reduction = "mean" if reduction == "batchmean" else reduction
-    return _result(_x_log_y(q, q) - q * x, reduction, divisor, input=-q, target=q * toward if log_target else toward)
+    return losses, {"input": -q, "target": q * toward if log_target else toward}, {"batchmean": len(x)}
 
 
+@_loss
 def poisson_nll_loss(
-    input: ArrayLike,
-    target: ArrayLike,
-    log_input: bool = True,
-    full: bool = False,
-    eps: float = 1e-8,
-    reduction: str = "mean",
-) -> Result:
+    input: ArrayLike, target: ArrayLike, log_input: bool = True, full: bool = False, eps: float = 1e-8
+) -> Terms:
     """e^x - y x for x the logarithm of the rate, or x - y log(x + eps) for x the rate itself.
 
     `full` adds Stirling's approximation of log y!, y log y - y + log(2πy) / 2, where y is above 1.
@@ -274,12 +258,13 @@ def poisson_nll_loss(
         above = np.where(y > 1, y, 1.0)
         losses = losses + np.where(y > 1, above * np.log(above) - above + np.log(2 * np.pi * above) / 2, 0)
         toward = toward + np.where(y > 1, np.log(above) + 1 / (2 * above), 0)
-    return _result(losses, reduction, input=slope, target=toward)
+    return losses, {"input": slope, "target": toward}
 
 
+@_loss
 def gaussian_nll_loss(
-    input: ArrayLike, target: ArrayLike, var: ArrayLike, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
-) -> Result:
+    input: ArrayLike, target: ArrayLike, var: ArrayLike, full: bool = False, eps: float = 1e-6
+) -> Terms:
     """(log v + (x - y)² / v) / 2, elementwise, for a variance v of at least `eps`; `full` adds log(2π) / 2.
 
     The gradient with respect to a variance below `eps` is that at `eps`, as if it had not been cut off.
@@ -290,24 +275,23 @@ def gaussian_nll_loss(
     v = np.maximum(_float(var), eps)
     losses = (np.log(v) + error**2 / v) / 2 + (np.log(2 * np.pi) / 2 if full else 0)
     spread = np.broadcast_to((1 / v - error**2 / v**2) / 2, losses.shape)
-    return _result(losses, reduction, input=error / v, target=-error / v, var=spread)
+    return losses, {"input": error / v, "target": -error / v, "var": spread}
 
 
 # --- margins ---
 
 
-def margin_ranking_loss(
-    input1: ArrayLike, input2: ArrayLike, target: ArrayLike, margin: float = 0.0, reduction: str = "mean"
-) -> Result:
+@_loss
+def margin_ranking_loss(input1: ArrayLike, input2: ArrayLike, target: ArrayLike, margin: float = 0.0) -> Terms:
     """max(0, margin - y (x1 - x2)), elementwise, for y of -1 or 1."""
-    x1, x2, y = _float(input1), _float(input2), _float(target)
-    short = margin - y * (x1 - x2)
+    difference, y = _float(input1) - _float(input2), _float(target)
+    short = margin - y * difference
     pulls = short > 0
-    slope = -y * pulls
-    return _result(np.maximum(short, 0), reduction, input1=slope, input2=-slope, target=-(x1 - x2) * pulls)
+    return np.maximum(short, 0), {"input1": -y * pulls, "input2": y * pulls, "target": -difference * pulls}
 
 
-def hinge_embedding_loss(input: ArrayLike, target: ArrayLike, margin: float = 1.0, reduction: str = "mean") -> Result:
+@_loss
+def hinge_embedding_loss(input: ArrayLike, target: ArrayLike, margin: float = 1.0) -> Terms:
     """x for y = 1, max(0, margin - x) for y = -1, for other labels both.
 
     Source: Hadsell, Chopra and LeCun, Dimensionality Reduction by Learning an Invariant Mapping, CVPR 2006.
@@ -315,53 +299,44 @@ def hinge_embedding_loss(input: ArrayLike, target: ArrayLike, margin: float = 1.
     x, y = np.broadcast_arrays(_float(input), _float(target))
     alike, apart = y != -1, y != 1
     losses = alike * x + apart * np.maximum(margin - x, 0)
-    return _result(losses, reduction, input=1.0 * alike - apart * (margin - x > 0))
+    return losses, {"input": 1.0 * alike - apart * (margin - x > 0)}
 
 
-def cosine_embedding_loss(
-    input1: ArrayLike, input2: ArrayLike, target: ArrayLike, margin: float = 0.0, reduction: str = "mean"
-) -> Result:
+@_loss
+def cosine_embedding_loss(input1: ArrayLike, input2: ArrayLike, target: ArrayLike, margin: float = 0.0) -> Terms:
     """1 - cos for y = 1 and max(0, cos - margin) for y = -1, for the rows of two (N, D) and y (N,).
 
     Another label than these costs nothing.
     """
-    a, b, y = _float(input1), _float(input2), _float(target)
-    lengths = np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1)
-    cosine = (a * b).sum(-1) / (lengths[0] * lengths[1])
-    losses = np.where(y == 1, 1 - cosine, np.where(y == -1, np.maximum(cosine - margin, 0), 0))
-    slope = np.where(y == 1, -1.0, (y == -1) * (cosine > margin))[..., None]
-    unit_a, unit_b = a / lengths[0][..., None], b / lengths[1][..., None]
-    return _result(
-        losses,
-        reduction,
-        input1=slope * (unit_b - cosine[..., None] * unit_a) / lengths[0][..., None],
-        input2=slope * (unit_a - cosine[..., None] * unit_b) / lengths[1][..., None],
-    )
+    a, b, y = _float(input1), _float(input2), _float(target)[..., None]
+    length_a, length_b = (np.linalg.norm(rows, axis=-1, keepdims=True) for rows in (a, b))
+    cosine = (a * b).sum(-1, keepdims=True) / (length_a * length_b)
+    losses = np.where(y == 1, 1 - cosine, np.where(y == -1, np.maximum(cosine - margin, 0), 0))[..., 0]
+    slope = np.where(y == 1, -1.0, (y == -1) * (cosine > margin))
+    toward_b, toward_a = b / length_b - cosine * a / length_a, a / length_a - cosine * b / length_b
+    return losses, {"input1": slope * toward_b / length_a, "input2": slope * toward_a / length_b}
 
 
+@_loss
 def multi_margin_loss(
-    input: ArrayLike,
-    target: ArrayLike,
-    p: int = 1,
-    margin: float = 1.0,
-    weight: ArrayLike | None = None,
-    reduction: str = "mean",
-) -> Result:
+    input: ArrayLike, target: ArrayLike, p: int = 1, margin: float = 1.0, weight: ArrayLike = 1.0
+) -> Terms:
     """w_y Σ_{c≠y} max(0, margin - x_y + x_c)^p / C, for scores (N, C) and class indices (N,). The mean divides by N.
 
     Source: Weston and Watkins, Support Vector Machines for Multi-Class Pattern Recognition, ESANN 1999.
     """
     x, y = _float(input), np.asarray(target)
     rows, classes = np.arange(len(x)), x.shape[1]
-    share = (np.ones(classes) if weight is None else _float(weight))[y][:, None] / classes
+    share = np.broadcast_to(_float(weight), classes)[y][:, None] / classes
     short = np.maximum(margin - x[rows, y][:, None] + x, 0)
     short[rows, y] = 0
     slope = share * p * short ** (p - 1) * (short > 0)
     slope[rows, y] = -slope.sum(1)
-    return _result((share * short**p).sum(1), reduction, input=slope)
+    return (share * short**p).sum(1), {"input": slope}
 
 
-def multilabel_margin_loss(input: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Result:
+@_loss
+def multilabel_margin_loss(input: ArrayLike, target: ArrayLike) -> Terms:
     """Σ max(0, 1 - x_j + x_c) / C over the true classes j and the others c, for scores (N, C).
 
     A row of the target, (N, C), has the true classes' indices first, and then -1 if there is room.
@@ -371,12 +346,11 @@ def multilabel_margin_loss(input: ArrayLike, target: ArrayLike, reduction: str =
     losses, slope = np.zeros(len(x)), np.zeros_like(x)
     for row, labels in enumerate(y):
         true = labels[: np.argmax(np.append(labels, -1) < 0)]
-        for j in true:
-            for c in set(range(classes)) - set(true):
-                short = 1 - x[row, j] + x[row, c]
-                losses[row] += max(short, 0) / classes
-                slope[row, [j, c]] += np.array([-1, 1]) * (short > 0) / classes
-    return _result(losses, reduction, input=slope)
+        for j, c in product(true, set(range(classes)) - set(true)):
+            short = 1 - x[row, j] + x[row, c]
+            losses[row] += max(short, 0) / classes
+            slope[row, [j, c]] += np.array([-1, 1]) * (short > 0) / classes
+    return losses, {"input": slope}
 
 
 def _norm_distance(a: Array, b: Array, p: float = 2.0, eps: float = 1e-6) -> tuple[Array, Array, Array]:
@@ -387,6 +361,7 @@ def _norm_distance(a: Array, b: Array, p: float = 2.0, eps: float = 1e-6) -> tup
     return distance, slope, -slope
 
 
+@_loss
 def triplet_margin_with_distance_loss(
     anchor: ArrayLike,
     positive: ArrayLike,
@@ -394,8 +369,7 @@ def triplet_margin_with_distance_loss(
     distance_function: Distance = _norm_distance,
     margin: float = 1.0,
     swap: bool = False,
-    reduction: str = "mean",
-) -> Result:
+) -> Terms:
     """max(0, d(a, p) - d(a, n) + margin) for rows of three (N, D); `swap` takes d(p, n) for d(a, n) if it is smaller.
 
     Source: Balntas and others, Learning Local Feature Descriptors with Triplets and Shallow CNNs, BMVC 2016.
@@ -406,29 +380,19 @@ def triplet_margin_with_distance_loss(
     other, other_p, other_n = distance_function(p, n)
     swapped = (other < far)[..., None] & swap
     short = near - np.where(swapped[..., 0], other, far) + margin
-    pulls = 1.0 * (short > 0)[..., None]
-    return _result(
-        np.maximum(short, 0),
-        reduction,
-        anchor=pulls * (near_a - np.where(swapped, 0, far_a)),
-        positive=pulls * (near_p - np.where(swapped, other_p, 0)),
-        negative=-pulls * _float(np.where(swapped, other_n, far_n)),
-    )
+    slopes = {
+        "anchor": near_a - np.where(swapped, 0, far_a),
+        "positive": near_p - np.where(swapped, other_p, 0),
+        "negative": -np.where(swapped, other_n, far_n),
+    }
+    return np.maximum(short, 0), {name: (short > 0)[..., None] * slope for name, slope in slopes.items()}
 
 
-def triplet_margin_loss(
-    anchor: ArrayLike,
-    positive: ArrayLike,
-    negative: ArrayLike,
-    margin: float = 1.0,
-    p: float = 2.0,
-    eps: float = 1e-6,
-    swap: bool = False,
-    reduction: str = "mean",
-) -> Result:
+@_loss
+def triplet_margin_loss(*triplet: ArrayLike, p: float = 2.0, eps: float = 1e-6, **arguments: Any) -> Terms:
     """The triplet loss for the distance ‖a - b + eps‖_p."""
     distance = partial(_norm_distance, p=p, eps=eps)
-    return triplet_margin_with_distance_loss(anchor, positive, negative, distance, margin, swap, reduction)
+    return triplet_margin_with_distance_loss(*triplet, distance_function=distance, reduction="none", **arguments)
 
 
 # --- sequences ---
@@ -466,6 +430,7 @@ def _alignments(log_probs: Array, target: NDArray, blank: int) -> tuple[float, A
     return -total, occupied
 
 
+@_loss
 def ctc_loss(
     log_probs: ArrayLike,
     targets: ArrayLike,
@@ -473,23 +438,14 @@ def ctc_loss(
     target_lengths: ArrayLike,
     blank: int = 0,
     zero_infinity: bool = False,
-    reduction: str = "mean",
-) -> Result:
+) -> Terms:
     """-log of the summed probability of every alignment, by the forward recursion.
 
-    The mean divides each loss by the length of its target, at least 1, and then by the number of samples.
-    `zero_infinity` makes an infinite loss, and its gradient, zero.
+    For log_probs (T, N, C), targets (N, S) padded or all behind each other, and lengths (N,). The mean divides each
+    loss by the length of its target, at least 1, and then by the number of samples. `zero_infinity` makes an infinite
+    loss, and its gradient, zero.
 
     Source: Graves and others, Connectionist Temporal Classification, ICML 2006.
-
-    Args:
-        log_probs: (T, N, C).
-        targets: (N, S) padded, or all behind each other.
-        input_lengths: (N,), frames of each sample.
-        target_lengths: (N,), labels of each sample.
-        blank: the class that is no label.
-        zero_infinity: see above.
-        reduction: 'none' gives (N,).
 
     Returns:
         Gradients with respect to `log_probs`, and to the `logits` behind a log_softmax that made them; the second is
@@ -509,19 +465,8 @@ def ctc_loss(
         losses[impossible], probabilities[:, impossible] = 0, 0
     else:
         occupied[:, impossible] = np.nan
-    slopes = {"log_probs": -occupied, "logits": probabilities - occupied}
     divisor = np.maximum(lengths, 1) * len(lengths)
-    batch_last = {name: np.moveaxis(slope, 1, -1) for name, slope in slopes.items()}
-    value, gradient = _result(losses, reduction, divisor, **batch_last)
-    return Result(value, {name: np.moveaxis(slope, -1, 1) for name, slope in gradient.items()})
-
-
-# By their name in torch.nn.functional.
-LOSSES: dict[str, Callable[..., Result]] = {
-    name: function
-    for name, function in [*globals().items()]
-    if name.endswith(("_loss", "cross_entropy", "logits", "_div"))
-}
+    return losses, {"log_probs": -occupied, "logits": probabilities - occupied}, {"mean": divisor}
 
 
 # --- minimizers ---

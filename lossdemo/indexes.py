@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from lossdemo.processes import watching
 from lossdemo.verify import prove
 from lossdemo.verify.claims import WITHOUT_CLAIMS, Book, Claim, Page, slug
 from lossdemo.verify.items import not_run_because
@@ -27,10 +28,14 @@ from lossdemo.verify.run import Setting, run
 BOOK = Path(__file__).parent.parent / "spec"
 
 
+def _title(claim: Claim) -> str:
+    """The title with its marks."""
+    return claim.text.partition("\n")[0].removeprefix("## ")
+
+
 def link(claim: Claim, page: str = "") -> str:
     """A link to a claim by its title, from the page of this name."""
-    title = claim.text.partition("\n")[0].removeprefix("## ")
-    return f"[{title}]({'' if claim.path.name == page else claim.path.name}#{claim.id})"
+    return f"[{_title(claim)}]({'' if claim.path.name == page else claim.path.name}#{claim.id})"
 
 
 # --- the first lines of each chapter ---
@@ -94,7 +99,7 @@ class Seen:
     @property
     def text(self) -> str:
         """What a check is looked for in."""
-        return f"{'; '.join(self.symptoms)}: {self.claim.text.partition(chr(10))[0]}"
+        return f"{'; '.join(self.symptoms)}: {_title(self.claim)}"
 
 
 def symptoms(book: Book) -> str:
@@ -129,8 +134,8 @@ def symptoms(book: Book) -> str:
             left = [one for one in left if one not in chosen]
             lines = [one.line(0, texts) for one in chosen]
             checks.append("\n   ".join([f"{len(checks) + 1}. {check['say']}", *lines]))
-        also = ["Also:"] if left and checks else []
-        shown = [*checks, *also, *(["\n".join(one.line(0, texts) for one in left)] if left else [])]
+        also = "\n".join(one.line(0, texts) for one in left)
+        shown = [*checks, *filter(None, ["Also:" if left and checks else "", also])]
         more = "\n".join(one.line(TEXTS) for one in here if len(one.symptoms) > TEXTS)
         if see.get("folded"):
             shown = _fold("Claims", len(here), "\n\n".join(shown))
@@ -214,8 +219,9 @@ def catalogue(book: Book) -> list[Name]:
             found.append(Name(OPTIMIZERS, [name], [target], _arguments(target)))
     others: dict[str, Name] = {}
     named = {target for name in found for target in name.targets}
-    titles = [claim.text.partition("\n")[0] for claim in book]
-    words = {word for title in titles for word in re.findall(r"`([A-Za-z_.]+)(?:\(.*?\))?`", title)} - {*REDUCTIONS}
+    words = {word for claim in book for word in re.findall(r"`([A-Za-z_.]+)(?:\(.*?\))?`", _title(claim))} - {
+        *REDUCTIONS
+    }
     words -= {one for target in named for one in inspect.signature(located(target)).parameters}
     broken = {mutant.target for mutant in prove.load(["lossdemo.mutants"]) if prove.exists(mutant.target)}
     titled = {f"torch.{place}{word}" for word in words for place in _PLACES}
@@ -270,12 +276,20 @@ def watch(book: Book, names: list[Name]) -> None:
     A claim of another release of torch is run as far as it goes here. What torch calls by itself is not noted, nor what
     the chapter's preamble calls before its claims.
     """
+    prove.compile_forward_mode()
     owners = {target: name for name in names for target in name.targets}
     for name in names:
         if name.kind == OPTIMIZERS:  # the first one of a class wraps the `step` of the class
             located(f"torch.optim.{name.names[0]}")([torch.zeros(1, 1, requires_grad=True)])
         elif not name.targets:
-            name.calls |= {claim.id: set() for claim in book if f".{name.names[0]}" in _code(claim)}
+            code = {claim.id: "".join(example.source for example in claim.examples) for claim in book}
+            name.calls |= {claim: set() for claim in code if f".{name.names[0]}" in code[claim]}
+
+    def take(seen: list[dict[str, set[str]]]) -> None:  # by a process that a claim forked
+        for name, calls in zip(names, seen):
+            for caller, passed in calls.items():
+                name.calls.setdefault(caller, set()).update(passed)
+
     for claim in book:
         if claim.needs and not_run_because(claim, Setting()):
             continue
@@ -290,12 +304,8 @@ def watch(book: Book, names: list[Name]) -> None:
             if not by_torch and examples and int(examples[-1]) >= len(claim.preamble):
                 owners[target].calls.setdefault(claim.id, set()).update(_passed(function, args, kwargs))
 
-        with watched(owners, note):
+        with watched(owners, note), watching(lambda: [name.calls for name in names], take):
             run(claim, Setting())
-
-
-def _code(claim: Claim) -> str:
-    return "".join(example.source for example in claim.examples)
 
 
 def _passed(function: Function, args: tuple, kwargs: dict) -> set[str]:
@@ -341,8 +351,7 @@ def _entry(name: Name, claims: dict[str, Claim]) -> list[str]:
     if is_tool:
         code = {claim: " ".join(re.findall("`[^`]+`", claim.text.split("\n\n")[1])) for claim in callers}
         about += [claim for claim in callers if claim not in about and name.is_in(code[claim])]
-    lines = [f"- {link(claim)}" for claim in about[:SHOWN]]
-    unused = []
+    lines, unused = [f"- {link(claim)}" for claim in about[:SHOWN]], []
     for argument in name.arguments:
         passing = [claim for claim in callers if argument in name.calls[claim.id]]
         word = re.compile(rf"(?<!\w){argument.replace('_', '[_ -]')}(?!\w)", re.IGNORECASE)
@@ -355,7 +364,8 @@ def _entry(name: Name, claims: dict[str, Claim]) -> list[str]:
     lines += [f"- No claim passes {', '.join(unused)}."] if unused else []
     shown = "\n".join(lines)
     rest = [claim for claim in callers if f"#{claim.id})" not in shown]
-    others = "\n".join(_caller(claim, name) for claim in rest)
+    passed = [", ".join(f"`{it}`" for it in name.arguments if it in name.calls[claim.id]) for claim in rest]
+    others = "\n".join(f"- {link(claim)}{f' with {these}' if these else ''}" for claim, these in zip(rest, passed))
     if len(rest) > (FOLDED if is_tool else len(claims) / 4):
         end = [f"{len(rest)} {'other ' * bool(shown)}claims call it."]
     else:
@@ -363,23 +373,15 @@ def _entry(name: Name, claims: dict[str, Claim]) -> list[str]:
     return [f"### {name.heading}", *filter(None, [shown]), *end]
 
 
-def _caller(claim: Claim, name: Name) -> str:
-    passed = ", ".join(f"`{argument}`" for argument in name.arguments if argument in name.calls[claim.id])
-    return f"- {link(claim)}" + (f" with {passed}" if passed else "")
-
-
 # --- all of them ---
 
 
-def generated(book: Book) -> dict[Path, str]:
-    """The text of every page of which something is generated."""
-    heads = {page.path: headed(book, page) for page in chapters(book)}
-    return {**heads, book.directory / "symptoms.md": symptoms(book), book.directory / "names.md": names(book)}
-
-
 def main() -> None:
-    """Write what is not as it should be."""
-    for path, text in generated(Book(BOOK)).items():
+    """Write the text of every page of which something is generated, where it is not as it should be."""
+    book = Book(BOOK)
+    heads = {page.path: headed(book, page) for page in chapters(book)}
+    indexes = {book.directory / "symptoms.md": symptoms(book), book.directory / "names.md": names(book)}
+    for path, text in (heads | indexes).items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"{path.name} written")

@@ -118,7 +118,8 @@ def draw_runs(
 def _draw_losses(axes: Axes, runs: dict[str, History], looks: dict[str, Look]) -> None:
     for name, history in runs.items():
         marker = "o" if len(history.loss) == 1 else None  # one point makes no line
-        axes.plot(history.loss, marker=marker, **looks[name]._asdict())
+        steps = range(0, len(history.loss) * history.every, history.every)
+        axes.plot(steps, history.loss, marker=marker, **looks[name]._asdict())
     losses = np.array([loss for history in runs.values() for loss in history.loss if np.isfinite(loss)])
     if losses.size and losses.min() > 0 and losses.max() > 100 * losses.min():
         axes.set_yscale("log")

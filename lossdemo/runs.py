@@ -1,11 +1,15 @@
 """The three trainings of the book, with a choice of data, loss and optimizer: what `lossdemo train` runs."""
 
+import inspect
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer, lr_scheduler
 
 from lossdemo import data, train
 
@@ -20,17 +24,36 @@ LOSSES: dict[str, Callable[[], nn.Module]] = {
     "cross-entropy": nn.CrossEntropyLoss,
     "multi-margin": nn.MultiMarginLoss,
 }
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": torch.optim.SGD,
-    "momentum": lambda parameters, lr: torch.optim.SGD(parameters, lr=lr, momentum=0.9),
+    "momentum": partial(torch.optim.SGD, momentum=0.9),
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "rmsprop": torch.optim.RMSprop,
     "adagrad": torch.optim.Adagrad,
 }
-
-
-MOST_STEPS = 1_000_000  # of which each keeps its loss
+SCHEDULES: dict[str, Callable[[Optimizer, int], Any]] = {  # of the optimizer and the steps
+    "none": lambda optimizer, steps: None,
+    "step": lambda optimizer, steps: lr_scheduler.StepLR(optimizer, step_size=max(1, steps // 3)),
+    "cosine": lambda optimizer, steps: lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps),
+    "onecycle": lambda optimizer, steps: lr_scheduler.OneCycleLR(
+        optimizer, max_lr=optimizer.defaults["lr"], total_steps=steps, cycle_momentum=False
+    ),
+    "plateau": lambda optimizer, steps: lr_scheduler.ReduceLROnPlateau(optimizer),
+    "warmup": lambda optimizer, steps: lr_scheduler.LinearLR(optimizer, total_iters=max(1, steps // 10)),
+}
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+MOST_STEPS = 1_000_000
+MOST_LOSSES = 10_000  # that a history keeps
+LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {  # by field of Plan: what is good, and how it is said
+    "lr": (lambda lr: 0 < lr < 1000, "a number above 0 and below 1000"),
+    "steps": (lambda steps: 1 <= steps <= MOST_STEPS, f"1 to {MOST_STEPS:,}"),
+    "weight_decay": (lambda decay: 0 <= decay < 1000, "0 or more, and below 1000"),
+    "momentum": (lambda momentum: 0 <= momentum < 1, "0 or more, and below 1"),
+    "clip": (lambda norm: norm > 0, "a number above 0"),
+    "batch_size": (lambda size: size >= 1, "1 or more"),
+    "accumulate": (lambda batches: batches >= 1, "1 or more"),
+}
 
 
 class _AfterSigmoid(nn.Module):
@@ -110,28 +133,65 @@ RUNS = {
 }
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A training as `lossdemo train` takes it; None is torch's default for the optimizer, or does without.
+
+    Attributes:
+        run: a name in RUNS; `data_set` and `loss` are two of its own, `optimizer` and `schedule` names in the tables.
+        lr: where the schedule starts, or, of one that rises, its highest.
+        steps: how many updates.
+        weight_decay: of the optimizer.
+        momentum: of the optimizer.
+        clip: the largest norm of all gradients together.
+        batch_size: how many samples a batch has; without it, all.
+        accumulate: how many batches a step takes the mean of.
+        schedule: of the learning rate, after each step.
+        dtype: of model, inputs and targets; they are drawn and standardized before they are rounded to it.
+        seed: of the data, the first parameters and the batches.
+        device: where it is trained.
+    """
+
+    run: str
+    data_set: str
+    loss: str
+    lr: float
+    steps: int
+    optimizer: str = "sgd"
+    weight_decay: float | None = None
+    momentum: float | None = None
+    clip: float | None = None
+    batch_size: int | None = None
+    accumulate: int = 1
+    schedule: str = "none"
+    dtype: str = "float32"
+    seed: int = 0
+    device: str = "cpu"
+
+
 @dataclass
 class Outcome:
     """What a training did.
 
     Attributes:
-        loss: the loss's name.
-        history: the losses, step by step.
+        plan: what was trained.
+        history: the losses, those of at most MOST_LOSSES steps.
+        last: the loss before the last step.
         before: the parameters by name, as they were drawn.
         gradient: the gradients of the first step, by the same names.
         after: the parameters behind the last step.
-        model: as it is after the last step.
         x: the inputs as they are in the data set, (n, features).
         y: the targets.
-        measures: what was learned, by name: slope and intercept in the data's own units, or accuracies as shares.
+        measures: what was learned, by name: slope and intercept in the data's own units, or accuracies as shares; and
+            where a schedule moves it, the learning rate of the last step.
     """
 
-    loss: str
+    plan: Plan
     history: train.History
+    last: float
     before: dict[str, Tensor]
     gradient: dict[str, Tensor]
     after: dict[str, Tensor]
-    model: nn.Module
     x: Tensor
     y: Tensor
     measures: dict[str, float] = field(default_factory=dict)
@@ -146,86 +206,112 @@ def _allowed(what: str, name: str, allowed: Sequence[str], of: str = "") -> None
         raise Wrong(f"{what} {name!r} is not one of {', '.join(allowed)}{of}")
 
 
-def check(
-    run: str, data_set: str | None, loss: str | None, optimizer: str, lr: float | None, steps: int | None
-) -> tuple[str, str, float, int]:
-    """What the defaults are filled in with: data set, loss, learning rate and steps.
+def plan(run: str, **wanted: Any) -> Plan:
+    """A Plan of what is wanted; what is missing or None has the default that suits the run.
 
     Raises:
-        Wrong: for what there is not, or does not go together.
+        Wrong: for what there is not, does not go together or is out of range.
     """
     _allowed("run", run, [*RUNS])
     kind = RUNS[run]
-    data_set = next(iter(kind.data)) if data_set is None else data_set
-    loss = kind.losses[0] if loss is None else loss
-    _allowed("data", data_set, [*kind.data], f", the data of {run}")
-    _allowed("loss", loss, kind.losses, f", the losses of {run}")
-    _allowed("optimizer", optimizer, [*OPTIMIZERS])
-    lr = lr if lr is not None else _default_lr(kind, data_set, loss, optimizer)
-    steps = steps if steps is not None else kind.steps
-    if not 0 < lr < 1e6:
-        raise Wrong(f"the learning rate is {lr:g}: give a number above 0 and below a million")
-    if not 1 <= steps <= MOST_STEPS:
-        raise Wrong(f"steps is {steps}: give 1 to {MOST_STEPS:,}")
-    return data_set, loss, lr, steps
+    default: dict[str, Any] = {
+        "data_set": next(iter(kind.data)),
+        "loss": kind.losses[0],
+        "lr": math.nan,
+        "steps": kind.steps,
+    }
+    plan = Plan(run, **default | {name: value for name, value in wanted.items() if value is not None})
+    _allowed("data", plan.data_set, [*kind.data], f", the data of {run}")
+    _allowed("loss", plan.loss, kind.losses, f", the losses of {run}")
+    _allowed("optimizer", plan.optimizer, [*OPTIMIZERS])
+    _allowed("schedule", plan.schedule, [*SCHEDULES])
+    _allowed("dtype", plan.dtype, DTYPES)
+    if wanted.get("lr") is None:
+        plan = replace(plan, lr=_default_lr(kind, plan))
+    for name, (good, allowed) in LIMITS.items():
+        value = getattr(plan, name)
+        if value is not None and not good(value):
+            raise Wrong(f"{name.replace('_', '-')} is {value}: give {allowed}")
+    if plan.momentum is not None and "momentum" not in _arguments(plan.optimizer):
+        takers = [name for name in OPTIMIZERS if "momentum" in _arguments(name)]
+        raise Wrong(f"{plan.optimizer} has no momentum of its own: leave --momentum out, or take {', '.join(takers)}")
+    if plan.accumulate > 1 and plan.batch_size is None:
+        raise Wrong("without a batch size every batch is all of the data, and their mean the same: give --batch-size")
+    return plan
 
 
-def _default_lr(kind: Run, data_set: str, loss: str, optimizer: str) -> float:
-    adaptive = optimizer not in ("sgd", "momentum")
-    return kind.lr[adaptive] * (kind.far.get(data_set, 1.0) if adaptive or loss != "mse" else 1.0)
+def _arguments(optimizer: str) -> Sequence[str]:
+    return [*inspect.signature(OPTIMIZERS[optimizer]).parameters]
 
 
-def perform(
-    run: str,
-    *,
-    data_set: str,
-    loss: str,
-    optimizer: str,
-    lr: float,
-    steps: int,
-    seed: int,
-    device: str,
-    callback: Callable[[int, float], object] | None = None,
-) -> Outcome:
-    """Train as `check` has let it, on standardized inputs, from parameters drawn by `seed`.
+def _default_lr(kind: Run, plan: Plan) -> float:
+    adaptive = plan.optimizer not in ("sgd", "momentum")
+    return kind.lr[adaptive] * (kind.far.get(plan.data_set, 1.0) if adaptive or plan.loss != "mse" else 1.0)
+
+
+def perform(plan: Plan, callback: Callable[[int, float], object] | None = None) -> Outcome:
+    """Train as planned, on standardized inputs, from parameters drawn by the seed.
 
     Of the real sets with classes every fifth sample is held out.
 
     Raises:
-        lossdemo.train.Diverged: if the loss does not stay finite.
+        Wrong: for a batch that is larger than the data, and a loss that torch lacks in this dtype on this device.
+        lossdemo.train.Diverged: if something does not stay finite.
     """
-    kind = RUNS[run]
-    with torch.device(device):
-        raw, y = kind.data[data_set](seed)
-        held_out = torch.arange(len(raw)) % 5 == 0 if data_set != "synthetic" and run != "linear-regression" else None
+    kind, dtype, last = RUNS[plan.run], getattr(torch, plan.dtype), math.nan
+    with torch.device(plan.device), torch.random.fork_rng([] if plan.device == "cpu" else [plan.device]):
+        raw, y = kind.data[plan.data_set](plan.seed)
+        real_classes = plan.data_set != "synthetic" and plan.run != "linear-regression"
+        held_out = torch.arange(len(raw)) % 5 == 0 if real_classes else None
         kept = slice(None) if held_out is None else ~held_out
-        x = data.standardize(raw, like=raw[kept])
-        with torch.random.fork_rng([] if device == "cpu" else [device]):
-            torch.manual_seed(seed)
-            model = kind.model(x, y)
-        made = OPTIMIZERS[optimizer](model.parameters(), lr=lr)
-        criterion = LOSSES[loss]()
-        before, gradient = _copy(model), {}
+        x = data.standardize(raw, like=raw[kept]).to(dtype)
+        y = y.to(dtype) if y.is_floating_point() else y
+        if plan.batch_size and plan.batch_size > len(x[kept]):
+            raise Wrong(f"batch-size is {plan.batch_size}: give 1 to {len(x[kept])}, the samples to train on")
+        torch.manual_seed(plan.seed)
+        model = kind.model(x, y).to(dtype)
+        given = {"lr": plan.lr, "weight_decay": plan.weight_decay, "momentum": plan.momentum}
+        optimizer = OPTIMIZERS[plan.optimizer](
+            model.parameters(), **{name: value for name, value in given.items() if value is not None}
+        )
+        schedule = SCHEDULES[plan.schedule](optimizer, plan.steps)
+        before, gradient, measures = _copy(model), {}, {}
 
         def noted(step: int, value: float) -> None:
+            nonlocal last
+            last = value
             if step == 0:
                 gradient.update({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+            if schedule:
+                measures["last lr"] = float(optimizer.param_groups[0]["lr"])
+                schedule.step(value) if plan.schedule == "plateau" else schedule.step()
             if callback:
                 callback(step, value)
 
-        history = train.fit(model, criterion, made, x[kept], y[kept], steps, callback=noted)
-        after = _copy(model)
-        if not all(bool(values.isfinite().all()) for values in after.values()):
-            history.loss.append(float("inf"))
-            raise train.Diverged(steps, history)
-        outcome = Outcome(loss, history, before, gradient, after, model, raw, y)
+        try:
+            history = train.fit(
+                model,
+                LOSSES[plan.loss](),
+                optimizer,
+                x[kept],
+                y[kept],
+                plan.steps,
+                batch_size=plan.batch_size,
+                accumulate=plan.accumulate,
+                clip=plan.clip,
+                keep=MOST_LOSSES,
+                callback=noted,
+            )
+        except NotImplementedError:
+            raise Wrong(f"torch has no {plan.loss} of {plan.dtype} on {plan.device}: take --dtype float32") from None
+        outcome = Outcome(plan, history, last, before, gradient, _copy(model), raw, y, measures)
         with torch.no_grad():
-            if run == "linear-regression":
-                outcome.measures = _line(model, raw) if raw.shape[1] == 1 else {}
+            if plan.run == "linear-regression":
+                measures |= _line(model, raw) if raw.shape[1] == 1 else {}
             else:
-                outcome.measures["accuracy"] = _accuracy(model(x[kept]), y[kept])
+                measures["accuracy"] = _accuracy(model(x[kept]), y[kept])
                 if held_out is not None:
-                    outcome.measures["accuracy on held-out data"] = _accuracy(model(x[held_out]), y[held_out])
+                    measures["accuracy on held-out data"] = _accuracy(model(x[held_out]), y[held_out])
     return outcome
 
 

@@ -22,18 +22,9 @@ if TYPE_CHECKING:
     from lossdemo.books import Entry
 
 # What torch and its users say in two ways. What can be derived is, as `cross_entropy` from `CrossEntropyLoss`.
-ALIASES = (
-    ("bce", "binary cross entropy"),
-    ("ce", "cross entropy"),
-    ("mse", "mean squared error"),
-    ("mae", "mean absolute error"),
-    ("mae", "l1"),
-    ("nll", "negative log likelihood"),
-    ("kl", "kullback leibler"),
-    ("lr", "learning rate"),
-    ("inf", "infinite"),
-    ("inf", "infinity"),
-)
+ALIASES = [("bce", "binary cross entropy"), ("ce", "cross entropy"), ("nll", "negative log likelihood")]
+ALIASES += [("mse", "mean squared error"), ("mae", "mean absolute error"), ("mae", "l1"), ("kl", "kullback leibler")]
+ALIASES += [("lr", "learning rate"), ("inf", "infinite"), ("inf", "infinity")]
 _LONG = {name for pair in ALIASES for name in pair if " " in name}
 # Words that say nothing of what a question is about.
 IGNORED = frozenset(
@@ -142,11 +133,6 @@ class _Word(NamedTuple):
         return bool(_SIGNED.match(self.ways[0]))
 
     @property
-    def is_said_otherwise(self) -> bool:
-        """Whether the same error has another one elsewhere: shapes and values, `RuntimeError` before it or not."""
-        return self.is_number or self.typed.endswith(("Error", "Warning"))
-
-    @property
     def query(self) -> str:
         """For FTS5: in quotes, where nothing is its syntax."""
         return " OR ".join(f'"{way}"' for way in self.ways)
@@ -249,7 +235,9 @@ class Index:
         is_typed = any(asked.values())
         guessed = self._guessed([word for word, rows in asked.items() if not rows], 0.8 if is_typed else 0.75)
         asked |= {word: self._match(f'"{near}"') for word, near in guessed.items()}
-        others = [word for word in asked if word.is_said_otherwise] if len(asked) > 4 else []
+        # The same error has others elsewhere: shapes and values, and `RuntimeError` before it or not.
+        elsewhere = [word for word in asked if word.is_number or word.typed.endswith(("Error", "Warning"))]
+        others = elsewhere if len(asked) > 4 else []
         weights, scores, shares = {}, Counter(), Counter()
         for word, rows in asked.items():
             weight = 0.3 if word in others else 1
@@ -362,12 +350,3 @@ def heading(symptoms: str, names: str, text: str, found: Sequence[Found]) -> tup
     best = max(votes, key=lambda title: sum(votes[title]))
     is_clear = sum(votes[best]) > sum(map(sum, votes.values())) / 3 and (len(votes[best]) > 1 or max(votes[best]) == 1)
     return ("symptoms.md", best) if is_clear else None
-
-
-def search(entries: Sequence[Entry], text: str) -> list[Found]:
-    """The claims that answer `text`, best first. For many questions make an `Index` once.
-
-    Raises:
-        NoSearch: if this Python has no SQLite with FTS5.
-    """
-    return Index(entries).search(text).found

@@ -122,9 +122,9 @@ class Session:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave the claims that are wanted."""
         wanted = set().union(*self._wanted.values())
-        others = [item for item in items if not (isinstance(item, ClaimItem) and item.claim.id in wanted)]
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if isinstance(item, ClaimItem) and item.claim.id in wanted]
+        chosen = [item for item in items if isinstance(item, ClaimItem) and item.claim.id in wanted]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Begin to count."""
@@ -166,10 +166,9 @@ class Session:
             left_out = sorted(set().union(*(self._wanted[path] for path in pages)) - self._chosen)
             self._is_short = bool(left_out) and not replacer
             why = "calling none of what is replaced" if replacer else "left out by the settings of pytest here"
-            more = f", and {len(left_out) - 5} more" if len(left_out) > 5 else ""
+            named = ", ".join([*left_out[:5], *[f"and {len(left_out) - 5} more"][: len(left_out) > 5]])
             self.notes += items.untried(session.config)
-            if left_out:
-                self.notes.append(f"{count(len(left_out), 'claim')} not run, {why}: {', '.join(left_out[:5])}{more}")
+            self.notes += [f"{count(len(left_out), 'claim')} not run, {why}: {named}"] if left_out else []
             self.notes += replacer.summary() if replacer else ()
             self.notes += (line for line, _ in prover.summary()) if prover else ()
             self.notes += [recorder.unwritten] if recorder.unwritten else []

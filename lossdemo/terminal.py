@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+NARROW = 60  # columns of a terminal in which tables do without blanks between their own
 _CODE = re.compile(r"(^(?:```.*?^```|~~~.*?^~~~)$)", re.DOTALL | re.MULTILINE)
 _FOLD = re.compile(r"^<details>(?:<summary>(.*?)</summary>)?|^</details>\n?", re.MULTILINE)
 
@@ -29,12 +30,8 @@ def console() -> Console:
     return Console(highlight=False, width=width, color_system=None if os.environ.get("NO_COLOR") else "auto")
 
 
-def heading(text: str) -> None:
-    """A line in bold, where that is wanted."""
-    click.echo(_bold(text))
-
-
-def _bold(text: str) -> str:
+def bold(text: str) -> str:
+    """The text in bold, where that is wanted."""
     return click.style(text, bold=not os.environ.get("NO_COLOR") or None)
 
 
@@ -45,7 +42,7 @@ def result(title: str, name: str, line: str, spans: Callable[[str], list[tuple[i
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
         for part in textwrap.wrap(text, width - len(indent), break_on_hyphens=False, break_long_words=False):
             for begin, end in reversed(spans(part)):
-                part = f"{part[:begin]}{_bold(part[begin:end])}{part[end:]}"
+                part = f"{part[:begin]}{bold(part[begin:end])}{part[end:]}"
             click.echo(f"{indent}{part}")
 
     show(title, "")
@@ -54,16 +51,11 @@ def result(title: str, name: str, line: str, spans: Callable[[str], list[tuple[i
         show(line, "    ")
 
 
-def is_narrow(console: Console) -> bool:
-    """Whether tables have to do without blanks between their columns."""
-    return console.width < 60
-
-
 def table(console: Console, *columns: str) -> Table:
     """A table in which nothing is cut: what is too long for its column goes on in the next line."""
     from rich.table import Table
 
-    made = Table(padding=(0, 0 if is_narrow(console) else 1))
+    made = Table(padding=(0, 0 if console.width < NARROW else 1))
     for name in columns:
         made.add_column(name, overflow="fold")
     return made

@@ -78,10 +78,10 @@ def test_options_are_those_of_pytest(lossdemo: Lossdemo) -> None:
 
 
 def test_the_help_of_train_names_what_there_is(lossdemo: Lossdemo) -> None:
-    """Every run, data set, loss and optimizer is in it."""
+    """Every run, data set, loss, optimizer, schedule and dtype is in it."""
     words = set(lossdemo("train", "--help").output.replace(",", " ").replace(".", " ").replace(";", " ").split())
     data = {name for run in runs.RUNS.values() for name in run.data if name != "breast-cancer"}  # broken at its hyphen
-    assert {*runs.RUNS, *data, *runs.OPTIMIZERS} <= words
+    assert {*runs.RUNS, *data, *runs.OPTIMIZERS, *runs.SCHEDULES, *runs.DTYPES} <= words
     assert all(loss in "".join(lossdemo("train", "--help").output.split()) for loss in runs.LOSSES)
 
 
@@ -698,6 +698,18 @@ def test_train_compares_losses_in_one_table(lossdemo: Lossdemo) -> None:
     assert max(slopes[1:]) < 1.7
 
 
+def test_train_takes_what_the_loop_and_the_optimizer_take(lossdemo: Lossdemo) -> None:
+    """Each of these options changes what is learned, and a schedule shows where the learning rate ended."""
+    words = ["train", "linear-regression", "--steps", "5", "--json"]
+    options = ["--batch-size 9", "--clip 0.1", "--momentum 0.5", "--weight-decay 0.1", "--schedule step"]
+    options += ["--batch-size 9 --accumulate 2", "--dtype float16"]
+    printed = [lossdemo(*words, *option.split()).output for option in ["", *options]]
+    assert len({str(json.loads(output)[0]["after"]) for output in printed}) == len(printed)
+    last = json.loads(printed[5])[0]
+    assert last["last lr"] == pytest.approx(1e-5)
+    assert (last["every"], last["last"]) == (1, last["losses"][-1])
+
+
 def test_in_a_narrow_terminal_no_number_is_cut(lossdemo: Lossdemo, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is too long goes on in the next line."""
     monkeypatch.setenv("COLUMNS", "40")
@@ -720,13 +732,16 @@ def test_train_draws(lossdemo: Lossdemo, tmp_path: Path, suffix: str) -> None:
     [
         (["multiclass", "--data", "digits", "--loss", "mse"], "loss 'mse' is not one of cross-entropy, multi-margin"),
         (["linear-regression", "--optimizer", "lion"], "optimizer 'lion' is not one of sgd, momentum, adam"),
-        (["linear-regression", "--lr", "-1"], "the learning rate is -1: give a number above 0 and below a million"),
+        (["linear-regression", "--lr", "-1"], "lr is -1.0: give a number above 0 and below 1000"),
         (["regression"], "run 'regression' is not one of linear-regression, binary, multiclass"),
         (["binary", "--plot", "loss.jpg"], "cannot draw loss.jpg: end its name in .svg or .png"),
         (["binary", "--plot", "no/where.svg"], "no file can be written there; make the directory first"),
         (["binary", "--compare", ""], "--compare names no loss: write them as mse,mae"),
-        (["binary", "--lr", "1e39"], "the learning rate is 1e+39"),
+        (["binary", "--lr", "1e39"], "lr is 1e+39"),
         (["binary", "--steps", "99999999999999999999"], "steps is 99999999999999999999: give 1 to 1,000,000"),
+        (["binary", "--batch-size", "101"], "batch-size is 101: give 1 to 100, the samples to train on"),
+        (["binary", "--schedule", "linear"], "schedule 'linear' is not one of none, step, cosine"),
+        (["binary", "--momentum", "1"], "momentum is 1.0: give 0 or more, and below 1"),
         (["binary", "--loss", "bce", "--compare", "bce"], "--loss and --compare: give one of them"),
     ],
 )
@@ -751,7 +766,7 @@ def test_an_interrupted_training_says_where_it_stopped(
 ) -> None:
     """Exit code 130, as shells have it, also if something swallowed the interrupt."""
 
-    def perform(*_: object, callback: Callable[[int, float], object], **__: object) -> None:
+    def perform(plan: object, callback: Callable[[int, float], object], **__: object) -> None:
         if swallowed:
             monkeypatch.setattr(INTERRUPTS, "number", int(signal.SIGINT))
         callback(6, 0.25)

@@ -2,7 +2,6 @@
 
 import ast
 import builtins
-import importlib
 import inspect
 import re
 import warnings
@@ -16,6 +15,7 @@ from torch import nn
 
 from lossdemo import indexes
 from lossdemo.books import read_entries
+from lossdemo.search import Index
 from lossdemo.verify import run as running
 from lossdemo.verify.claims import Book, Claim
 from lossdemo.verify.run import Failure, Setting
@@ -360,14 +360,13 @@ def test_writes_what_is_not_current(
 
 def test_every_error_and_warning_is_found_by_its_text(watched: tuple[str, Caught]) -> None:
     """Whoever pastes what a claim shows finds, among the first three, a claim that shows it, or a like one."""
-    search = importlib.import_module("lossdemo.search").search
     shown = [(claim, text) for claim, found in watched[1].errors.items() for _, text in found]
     assert len(shown) > 50
     claims: dict[str, set[str]] = {}
     for claim, text in shown:
         claims.setdefault(alike(text), set()).add(claim)
-    kept = read_entries(BOOK.directory)
-    found = {text: {found.entry.id for found in search(kept, text)[:3]} for _, text in shown}
+    index = Index(read_entries(BOOK.directory))
+    found = {text: {found.entry.id for found in index.search(text).found[:3]} for _, text in shown}
     assert not [f"{claim}: {text}" for claim, text in shown if not found[text] & claims[alike(text)]]
 
 

@@ -52,6 +52,13 @@ def test_runs_are_drawn_without_lines_and_whatever_their_length(tmp_path: Path) 
     assert "none" in texts(path)
 
 
+def test_losses_that_were_thinned_stand_at_their_steps(tmp_path: Path) -> None:
+    """The axis counts steps, not losses."""
+    path = tmp_path / "runs.svg"
+    plot.draw_runs({"run": History(loss=[3.0, 2.0, 1.0], every=1000)}, path)
+    assert "2000" in texts(path)
+
+
 @pytest.mark.parametrize(("losses", "logarithmic"), [([100.0, 0.5], True), ([1.0, 0.5], False), ([100.0, -0.5], False)])
 def test_losses_far_apart_have_a_logarithmic_scale(losses: list[float], logarithmic: bool, tmp_path: Path) -> None:
     """Where the last losses would all lie on the floor, decades show them; what is not positive has no logarithm."""

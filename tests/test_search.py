@@ -215,13 +215,11 @@ NAMES = "# Names\n\n## Losses\n\n### `HuberLoss` and `huber_loss`\n\n### `detach
 )
 def test_a_page_that_has_what_was_asked_is_named(asked: str, see: tuple[str, str] | None) -> None:
     """With its heading, where that is clear; a book without such pages has none."""
-    found = search.search(
-        [
-            entry("One", "", "loss is NaN", "fit is NaN", "slow start"),
-            entry("Two", "", "sum is NaN", "odd quark", "lonely"),
-        ],
-        asked,
-    )
+    entries = [
+        entry("One", "", "loss is NaN", "fit is NaN", "slow start"),
+        entry("Two", "", "sum is NaN", "odd quark", "lonely"),
+    ]
+    found = Index(entries).search(asked).found
     assert search.heading(SYMPTOMS, NAMES, asked, found) == see
     assert search.heading("", "", asked, found) is None
 
@@ -319,7 +317,7 @@ def test_a_sqlite_without_fts5_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sqlite3, "connect", lambda _: Connection())
     with pytest.raises(NoSearch, match="the search needs SQLite with FTS5, which this Python lacks: no such module"):
-        search.search([], "huber")
+        Index([])
     monkeypatch.setitem(sys.modules, "sqlite3", None)
     with pytest.raises(NoSearch, match="which this Python lacks: import of sqlite3 halted"):
-        search.search([], "huber")
+        Index([])

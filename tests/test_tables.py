@@ -313,3 +313,25 @@ def test_modules_are_their_functions(name: str) -> None:
         else:
             module, inputs = getattr(nn, name)(reduction="sum", **arguments), tuple(operands.values())
         assert module(*inputs).item() == pytest.approx(expected.item())
+
+
+OPTIMIZER = re.compile(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", re.MULTILINE)
+OPTIMIZERS = dict(OPTIMIZER.findall((ROOT / "spec/more-optimizers.md").read_text()))
+
+
+def test_every_optimizer_has_its_row() -> None:
+    """The table of optimizers names those of this torch, and no others."""
+    kinds = [kind for kind in vars(torch.optim).values() if isinstance(kind, type)]
+    assert {kind.__name__ for kind in kinds if torch.optim.Optimizer in kind.__mro__[1:]} == {*OPTIMIZERS}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_have_the_defaults_of_their_row(name: str) -> None:
+    """What a row of the table of optimizers says of an argument is torch's default."""
+    defaults = getattr(torch.optim, name)([torch.zeros(1, 1)]).defaults
+    said = re.findall(r"`(\w+)` (\([^)]*\)|[^,]+)", OPTIMIZERS[name])
+    assert said or OPTIMIZERS[name] == "as Adam"
+    for argument, value in said:
+        assert defaults[argument] == ast.literal_eval(
+            {"on": "True", "off": "False"}.get(value, value.replace("−", "-"))
+        )

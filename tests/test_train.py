@@ -83,13 +83,45 @@ def test_every_optimizer_finds_the_least_squares_line(setting: Setting, optimize
     assert len(history.loss) == 400
 
 
-def test_an_unused_parameter_has_no_gradients(setting: Setting) -> None:
-    """A parameter that the loss does not reach has NaN for a gradient, not zero."""
+def test_an_unused_parameter_is_named_and_has_no_gradients(setting: Setting) -> None:
+    """A parameter that the loss does not reach has NaN for a gradient, not zero, and a warning says so, once."""
     model = scalar(4.0)
     model.unused = nn.Parameter(torch.zeros(1))
-    gradients = descend(model, 2, record=(name for name in ["gradients"])).gradients
+    left = "the loss does not depend on unused, and the first step has left it as it was: use it in the model"
+    with pytest.warns(UserWarning, match=left) as told:
+        gradients = descend(model, 2, record=(name for name in ["gradients"])).gradients
+    assert [warning.filename for warning in told] == [__file__]  # of who calls
     assert gradients["weight"].flatten().tolist() == [8, 4]
     assert gradients["unused"].isnan().tolist() == [[True], [True]]
+
+
+def test_a_parameter_that_the_optimizer_does_not_hold_is_named(setting: Setting) -> None:
+    """The model's and the criterion's own; the training goes on."""
+
+    class Weighed(nn.MSELoss):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return self.weight * super().forward(prediction, y)
+
+    model = nn.Sequential(scalar(1.0), scalar(1.0))
+    optimizer = torch.optim.SGD(model[1].parameters(), lr=0.25)
+    with pytest.warns(
+        UserWarning, match=r"the optimizer does not hold 0\.weight, criterion\.weight, and the first step"
+    ):
+        train.fit(model, Weighed(), optimizer, torch.tensor(X), torch.tensor(Y), 2)
+    assert (model[0].weight.item(), model[1].weight.item()) == (1, 0.25)
+
+
+def test_nothing_is_said_of_frozen_parameters(setting: Setting) -> None:
+    """Whether the loss would reach them, and the optimizer holds them, or not: warnings are errors here."""
+    model = nn.Sequential(scalar(1.0), scalar(1.0))
+    model.unused = nn.Parameter(torch.zeros(1), requires_grad=False)
+    model[0].requires_grad_(False)
+    descend(model, 1)
+    assert (model[0].weight.item(), model[1].weight.item()) == (1, 0.5)
 
 
 def test_an_optimizer_of_another_model_is_refused(setting: Setting) -> None:
@@ -125,6 +157,11 @@ def test_bad_data_are_refused(setting: Setting, x: list, y: list, message: str) 
         ({"steps": -1}, "steps is -1: ask for 0 or more"),
         ({"steps": 1, "record": ["losses"]}, r"record has \['losses'\]: it takes any of \['parameters', 'gradients'\]"),
         ({"steps": 1, "record": "gradient"}, r"record has \['gradient'\]"),
+        ({"steps": 1, "batch_size": 0}, "batch_size is 0: give 1 to 1, the samples there are"),
+        ({"steps": 1, "batch_size": 2}, "batch_size is 2: give 1 to 1, the samples there are"),
+        ({"steps": 1, "accumulate": 0}, "accumulate is 0: ask for 1 or more"),
+        ({"steps": 1, "keep": 0}, "keep is 0: ask for 1 or more"),
+        ({"steps": 1, "clip": math.nan}, "clip is nan: give a number above 0"),
     ],
 )
 def test_requests_that_make_no_sense_are_refused(setting: Setting, arguments: dict, message: str) -> None:
@@ -157,19 +194,163 @@ def test_what_is_no_tensor_is_refused(setting: Setting) -> None:
         train.fit(model, lambda p, y: F.mse_loss(p, y).item(), optimizer, torch.tensor(X), torch.tensor(Y), 1)
 
 
+def scaled_by(*factors: float) -> object:
+    """MSE times a factor that is another at each step."""
+    calls = iter(factors)
+    return lambda prediction, y: F.mse_loss(prediction, y) * next(calls)
+
+
+LESS, LOOK = "lower the learning rate, clip the gradients", "look for a logarithm or a norm of 0"
+
+
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
-def test_a_loss_that_is_not_finite_stops_the_training(setting: Setting, bad: float) -> None:
-    """The step at which it happened, the losses so far, and the parameters that gave it are kept."""
+@pytest.mark.parametrize(
+    ("lr", "losses", "advice"),
+    [(0.25, [16, 4], f", after it had fallen to 4: {LOOK}.*; or {LESS}"), (1.25, [16, 36], f": {LESS}")],
+)
+def test_a_loss_that_is_not_finite_stops_the_training(
+    setting: Setting, bad: float, lr: float, losses: list[float], advice: str
+) -> None:
+    """The step, the losses so far, and the parameters that gave it are kept; the advice depends on the way there."""
     model = scalar(4.0)
-    calls = iter([1.0, 1.0, bad])
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    with pytest.raises(train.Diverged, match=f"^the loss became {bad} at step 2{advice}") as diverged:
+        train.fit(model, scaled_by(1, 1, bad), optimizer, torch.tensor(X), torch.tensor(Y), 5)
+    assert diverged.value.step == 2
+    assert diverged.value.history.loss[:2] == losses
+    assert not math.isfinite(diverged.value.history.loss[2])
+    assert abs(model.weight.item()) == losses[1] ** 0.5 * abs(1 - 2 * lr)
+
+
+def test_a_loss_that_is_not_finite_at_step_0_is_no_matter_of_the_learning_rate(setting: Setting) -> None:
+    """Data are finite then: it is the loss, or a parameter, which is named."""
+    model = scalar(4.0)
+    optimizer = torch.optim.SGD(model.parameters())
+    with pytest.raises(train.Diverged, match=f"^the loss is nan at step 0, before any update, .*: {LOOK}") as diverged:
+        train.fit(model, scaled_by(math.nan), optimizer, torch.tensor(X), torch.tensor(Y), 1)
+    assert "learning rate" not in str(diverged.value)
+    with pytest.raises(train.Diverged, match="at step 0, before any update, as weight is not finite: initialize it"):
+        descend(scalar(math.inf), 1)
+
+
+def test_a_step_that_leaves_a_parameter_not_finite_is_named(setting: Setting) -> None:
+    """By the loss of the next step, or, behind the last one, by itself."""
+    far = torch.finfo(setting.dtype or torch.float32).max / 4
+    with pytest.raises(train.Diverged, match=f"at step 1, as the step before has left weight not finite: {LESS}"):
+        descend(scalar(4.0), 2, lr=far)
+    with pytest.raises(train.Diverged, match=f"^the last step, 0, has left weight not finite: {LESS}") as diverged:
+        descend(scalar(4.0), 1, lr=far)
+    assert (diverged.value.step, diverged.value.history.loss) == (1, [16])
+
+
+@pytest.mark.parametrize("steps_before", [0, 1])
+def test_a_gradient_that_is_not_finite_is_named(setting: Setting, steps_before: int) -> None:
+    """Its parameter and its step, though the loss is finite: a root at 0; nothing has moved by it."""
+    model = nn.Sequential(scalar(1.0), scalar(1.0 if steps_before else 0.0))
+    criteria = iter([F.mse_loss] * steps_before + [lambda prediction, y: (prediction - y).abs().sqrt().sum()])
+    optimizer = torch.optim.SGD(model[1].parameters(), lr=0.5)
+    model[0].requires_grad_(False)
+    message = f"^the gradient of 1.weight is not finite at step {steps_before}, though the loss, 0, is: {LOOK}"
+    with pytest.raises(train.Diverged, match=message) as diverged:
+        train.fit(model, lambda p, y: next(criteria)(p, y), optimizer, torch.tensor(X), torch.tensor(Y), 5)
+    assert (LESS in str(diverged.value)) == bool(steps_before)
+    assert model[1].weight.item() == 0
+
+
+def test_half_precision_is_named_where_it_may_be_the_cause() -> None:
+    """Float16 ends at 65504."""
+    model = scalar(300.0).half()
+    optimizer = torch.optim.SGD(model.parameters())
+    with pytest.raises(train.Diverged, match=r"the loss is inf at step 0.*; or take float32: float16 ends at 65504"):
+        train.fit(model, F.mse_loss, optimizer, torch.tensor(X).half(), torch.tensor(Y).half(), 1)
+
+
+def test_sparse_gradients_are_checked_as_they_are(setting: Setting) -> None:
+    """An embedding's, finite and not: the sum of finite ones may overflow."""
+    model = nn.Embedding(3, 1, sparse=True)
+    nn.init.zeros_(model.weight)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    large = torch.finfo(setting.dtype or torch.float32).max / 1.5
+    x, y = torch.tensor([0, 1]), torch.zeros(2)
+    train.fit(model, lambda p, y: (p * large).sum(), optimizer, x, y, 1)
+    assert model.weight.flatten().tolist() == [-large, -large, 0]
+    nn.init.zeros_(model.weight)
+    with pytest.raises(train.Diverged, match="the gradient of weight is not finite at step 0"):
+        train.fit(model, lambda p, y: p.abs().sqrt().sum(), optimizer, x, y, 1)
+
+
+# --- batches, clipping, and what is kept ---
+
+
+def on_the_line(**arguments: object) -> tuple[list[float], list[float]]:
+    """Losses, and slope and intercept after twelve steps on forty points, in the order of batches of one seed."""
+    torch.manual_seed(0)
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    history = train.fit(model, nn.MSELoss(), optimizer, *data.line(40), 12, **arguments)
+    return history.loss, [model.weight.item(), model.bias.item()]
+
+
+@pytest.mark.parametrize(("accumulate", "size"), [(1, 24), (2, 12), (3, 8), (8, 3), (24, 1)])
+def test_accumulated_batches_equal_one_that_is_as_large(setting: Setting, accumulate: int, size: int) -> None:
+    """Losses and parameters, also where a batch goes on into the next epoch; and they are not those of all samples."""
+    losses, learned = on_the_line(batch_size=size, accumulate=accumulate)
+    expected = on_the_line(batch_size=24)
+    assert (losses, learned) == (pytest.approx(expected[0], rel=1e-4), pytest.approx(expected[1], rel=1e-4))
+    assert learned != pytest.approx(on_the_line()[1], rel=1e-3)
+
+
+def test_each_epoch_takes_every_sample_once(setting: Setting) -> None:
+    """In another order than the one before."""
+    seen = []
 
     def criterion(prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return F.mse_loss(prediction, y) * next(calls)
+        seen.extend(y.flatten().tolist())
+        return F.mse_loss(prediction, y)
 
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.25)
-    with pytest.raises(train.Diverged, match=f"the loss became {bad} at step 2: lower the learning rate") as diverged:
-        train.fit(model, criterion, optimizer, torch.tensor(X), torch.tensor(Y), 5)
-    assert diverged.value.step == 2
-    assert diverged.value.history.loss[:2] == [16, 4]
-    assert not math.isfinite(diverged.value.history.loss[2])
-    assert model.weight.item() == 1
+    model = scalar(1.0)
+    samples = torch.arange(10.0)[:, None]
+    train.fit(model, criterion, torch.optim.SGD(model.parameters(), lr=0), samples, samples, 5, batch_size=4)
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert list(range(10)) != seen[:10] != seen[10:]
+
+
+def test_lbfgs_sees_one_batch_a_step(setting: Setting) -> None:
+    """However often it asks for the loss."""
+    seen = []
+
+    def criterion(prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(y.flatten().tolist()))
+        return F.mse_loss(prediction, y)
+
+    model = nn.Linear(1, 1)
+    train.fit(model, criterion, torch.optim.LBFGS(model.parameters()), *data.line(40), 3, batch_size=10)
+    assert len(set(seen)) == 3 < len(seen)
+
+
+@pytest.mark.parametrize("norm", [0.5, 100.0])
+def test_clipping_is_torchs(setting: Setting, norm: float) -> None:
+    """All gradients together have at most that norm, as clip_grad_norm_ between backward and step has it."""
+    x, y = data.line(40)
+    ours, theirs = nn.Linear(1, 1), nn.Linear(1, 1)
+    theirs.load_state_dict(ours.state_dict())
+    history = train.fit(
+        ours, F.mse_loss, torch.optim.SGD(ours.parameters(), lr=0.1), x, y, 5, clip=norm, record=["gradients"]
+    )
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1)
+    for _ in range(5):
+        optimizer.zero_grad()
+        F.mse_loss(theirs(x), y).backward()
+        nn.utils.clip_grad_norm_(theirs.parameters(), norm)
+        optimizer.step()
+    assert all(torch.equal(p, q) for p, q in zip(ours.parameters(), theirs.parameters()))
+    first = math.hypot(*(of[0].item() for of in history.gradients.values()))
+    assert first == pytest.approx(norm, rel=1e-4) if norm < 1 else first < norm
+
+
+@pytest.mark.parametrize(("steps", "kept", "every"), [(4, [0, 1, 2, 3], 1), (5, [0, 2, 4], 2), (18, [0, 8, 16], 8)])
+def test_a_long_history_is_thinned(setting: Setting, steps: int, kept: list[int], every: int) -> None:
+    """It never has more than `keep` losses, evenly spaced from the first."""
+    whole = descend(scalar(4.0), steps, lr=0.01).loss
+    history = descend(scalar(4.0), steps, lr=0.01, keep=4)
+    assert (history.loss, history.every) == ([whole[step] for step in kept], every)

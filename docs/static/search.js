@@ -172,6 +172,7 @@ function asked(text) {
 }
 
 const isNumber = (word) => SIGNED.test(word.ways[0]);
+// The same error has others elsewhere: shapes and values, and `RuntimeError` before it or not.
 const isSaidOtherwise = (word) => isNumber(word) || /(Error|Warning)$/.test(word.typed);
 
 /** With those of these numbers that round to it, as 0.693 does to 0.69, if it has two digits and a point. */

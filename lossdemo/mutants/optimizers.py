@@ -254,6 +254,10 @@ STEPS: tuple[tuple[str, str, Make, Callable[[Call], bool] | None], ...] = (
     ("takes_none_for_zero", "that steps on with gradient 0 where there is none.", _takes_none_for_zero, _skips),
 )
 
+# Torch wraps the step of a class when the first of it is made, unless what the class inherits is wrapped. AdamW's is
+# Adam's: the first AdamW made under a mutant of Adam's step would keep the mutant. So AdamW gets its own step before.
+AdamW([torch.zeros(1)])
+
 for _optimizer in OPTIMIZERS:
     for _name, _default in hyperparameters(_optimizer).items():
         for _index in range(len(_default)) if isinstance(_default, tuple) else (None,):

@@ -7,6 +7,7 @@ What another reader of the same page, GitHub or a terminal, could read different
 from __future__ import annotations
 
 import doctest
+import os
 import re
 import unicodedata
 from collections import defaultdict
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 BASES = ("mathematics", "documented", "observed")
 NEEDS = ("cuda", "processes")
 LONGEST_TITLE = 72
-WITHOUT_CLAIMS = (
-    "This page has no claims."  # the paragraph with which a page says that it is no chapter; README.md need not
-)
+WITHOUT_CLAIMS = "This page has no claims."  # a paragraph that says that a page is no chapter; README.md need not
 
 _SHOWN = ("text", "console", "math", "toml", "mermaid")  # what a fence may be besides python: shown, not run
 # Controls, formats, separators of lines that Python knows and Markdown does not, and what stands for a NUL.
@@ -73,6 +72,12 @@ class Release(NamedTuple):
 
     package: str
     version: tuple[int, int]
+
+    @classmethod
+    def read(cls, text: str) -> Release | None:
+        """The release that the text names, None where it names none."""
+        match = _RELEASE.fullmatch(text)
+        return cls(match[1], (int(match[2]), int(match[3]))) if match else None
 
     def __str__(self) -> str:
         return f"{self.package} {self.version[0]}.{self.version[1]}"
@@ -166,7 +171,13 @@ class Page:
     @cached_property
     def links(self) -> list[tuple[int, str]]:
         """The line and target of each link and picture."""
-        return [link for line, inline in self.inlines for link in _links(line, inline)]
+        links = []
+        for line, inline in self.inlines:
+            for child in inline.children or []:
+                line += child.type in ("softbreak", "hardbreak")
+                if child.type in ("link_open", "image"):
+                    links.append((line, str(child.attrs["href" if child.type == "link_open" else "src"])))
+        return links
 
     def refuse(self, line: int, message: str) -> None:
         """Note a problem at `line`, counted from 1."""
@@ -200,32 +211,25 @@ class Book:
         package, releases = "", []
         for entry in " ".join(named[1].split()).rstrip(".").split(", ") if named else ():
             package, _, version = entry.rpartition(" ") if " " in entry else (package, "", entry)
-            match = _RELEASE.fullmatch(f"{package} {version}")
-            if match:
-                releases.append(_release(match))
-        return tuple(sorted(releases))
+            releases.append(Release.read(f"{package} {version}"))
+        return tuple(sorted(filter(None, releases)))
 
     @cached_property
     def checked(self) -> dict[Path, Page]:
         """The pages, with all problems found."""
+        readme = self.pages.get(self.directory / "README.md")
+        linked = {unquote(target).partition("#")[0] for _, target in readme.links} if readme else None
         for path, page in self.pages.items():
             if path.parent != self.directory or path.suffix != ".md":
-                message = f"chapters are files *.md in {self.directory.name}/ itself: move or rename this one"
-                page.refuse(1, message)
+                page.refuse(1, f"chapters are files *.md in {self.directory.name}/ itself: move or rename this one")
             _refuse_unread(page)
             _refuse_broken_links(page, self)
             for claim in page.claims:
                 _refuse_other_releases(page, claim, self.releases)
-        _refuse_repeated_titles(self.pages)
-        self._refuse_unlinked()
-        return self.pages
-
-    def _refuse_unlinked(self) -> None:
-        readme = self.pages.get(self.directory / "README.md")
-        linked = {unquote(target).partition("#")[0] for _, target in readme.links} if readme else set()
-        for path, page in self.pages.items():
-            if readme and page.claims and path.name not in linked:
+            if linked is not None and page.claims and path.name not in linked:
                 page.refuse(1, "README.md beside it does not link to this chapter: add it to the list of chapters")
+        _refuse_repeated_titles(self.pages)
+        return self.pages
 
     def claims(self, path: Path) -> list[Claim]:
         """The claims of the page at `path`, in its order.
@@ -264,19 +268,16 @@ def slug(title: str) -> str:
 
 def read_page(path: Path) -> Page:
     """Read one Markdown file. What is wrong with it is in `problems`, not raised."""
+    page = Page(path, "")
     try:
-        page = Page(path, path.read_text(encoding="utf-8-sig"))
+        page.text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        page = Page(path, "")
         page.refuse(1, f"this is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8")
         return page
     except OSError as error:
-        page = Page(path, "")
         page.refuse(1, f"this cannot be read: {error.strerror}")
         return page
-    environment: dict = {}
-    page.tokens = _BLOCKS.parse(page.text, environment)
-    page.references = environment
+    page.tokens = _BLOCKS.parse(page.text, page.references)
     lines = page.text.split("\n")
     for token, inline in zip(page.tokens, page.tokens[1:]):
         if token.type == "heading_open":
@@ -285,8 +286,12 @@ def read_page(path: Path) -> Page:
     _refuse_lines(page, lines, fences)
     if page.is_chapter:
         _read_claims(page, fences)
-    else:
-        _refuse_claims(page)
+    for token, inline in zip(page.tokens, page.tokens[1:]):
+        is_field = token.type == "paragraph_open" and inline.content.startswith("Basis: ")
+        if is_field and not page.is_chapter:
+            page.refuse(
+                _lines(token)[0] + 1, "this page has no claims, so nothing here is verified: move it to a chapter"
+            )
     return page
 
 
@@ -299,9 +304,8 @@ def _read_heading(page: Page, token: Token, inline: Token, lines: list[str]) -> 
     children = _inline(inline.content, page.references).children or []
     title = "".join(child.content for child in children)
     if token.level or not _HEADING.fullmatch(lines[line]):
-        page.refuse(
-            line + 1, "not every reader takes this for a heading: write it in one line, as `## Title`, at the margin"
-        )
+        problem = "not every reader takes this for a heading: write it in one line, as `## Title`, at the margin"
+        page.refuse(line + 1, problem)
     elif not {child.type for child in children} <= {"text", "code_inline"} or _NOT_PLAIN.search(inline.content):
         page.refuse(line + 1, "a title is plain text and `code`: no links, emphasis, entities, double blanks, question")
     return Heading(line + 1, token.tag, title)
@@ -314,16 +318,13 @@ def _read_fence(page: Page, token: Token, lines: list[str]) -> Fence:
         page.refuse(first + 1, "not every reader takes this for code: begin at the margin, with ``` and the language")
     if lines[last - 1].strip() != token.markup:
         page.refuse(first + 1, f"this fence is not closed as it was opened: close it with {token.markup}")
-    if info != "python":
-        if info not in _SHOWN:
-            message = f"```{info} is not run: write ```python, and nothing after it"
-            page.refuse(first + 1, f"{message}, or one of {', '.join(_SHOWN)} for what is only shown")
-        return Fence(first, last, False, [])
-    if not page.is_chapter:
-        return Fence(first, last, False, [])
-    if "\t" in token.content:
+    if info not in ("python", *_SHOWN):
+        message = f"```{info} is not run: write ```python, and nothing after it"
+        page.refuse(first + 1, f"{message}, or one of {', '.join(_SHOWN)} for what is only shown")
+    runs = info == "python" and page.is_chapter
+    if runs and "\t" in token.content:
         page.refuse(first + 1, "a tab in this code would run as blanks: write blanks, or \\t in a string")
-    return Fence(first, last, True, _read_examples(page, token.content, first))
+    return Fence(first, last, runs, _read_examples(page, token.content, first) if runs else [])
 
 
 def _read_examples(page: Page, code: str, first: int) -> list[doctest.Example]:
@@ -340,32 +341,26 @@ def _read_examples(page: Page, code: str, first: int) -> list[doctest.Example]:
         if isinstance(part, doctest.Example):
             part.lineno += first + 1
             line = part.lineno + part.source.count("\n") + part.want.count("\n")
-            examples.append(_checked(page, part))
+            if part.options:
+                page.refuse(part.lineno + 1, "a doctest directive weakens the comparison: state the claim without it")
+            if part.exc_msg is not None:
+                part.options[doctest.ELLIPSIS] = True
+            examples.append(part)
             prompts.discard(part.lineno)
         elif part.strip():
+            how = "start code with >>> , write an empty line of output as <BLANKLINE>, and prose outside the fence"
             stray = line + len(part) - len(part.lstrip("\n"))
-            page.refuse(
-                stray + 1,
-                "no prompt prints this, so it is not compared: start code with >>> , write an empty line of output"
-                " as <BLANKLINE>, and prose outside the fence",
-            )
+            page.refuse(stray + 1, f"no prompt prints this, so it is not compared: {how}")
     for line in prompts:
         page.refuse(line + 1, "this prompt has no statement, so doctest drops it and what stands below: remove it")
     return examples
-
-
-def _checked(page: Page, example: doctest.Example) -> doctest.Example:
-    if example.options:
-        page.refuse(example.lineno + 1, "a doctest directive weakens the comparison: state the claim without it")
-    if example.exc_msg is not None:
-        example.options[doctest.ELLIPSIS] = True
-    return example
 
 
 def _refuse_lines(page: Page, lines: list[str], fences: list[Fence]) -> None:
     """Refuse lines that are, or may be taken for, something else than their author meant."""
     run = {line for fence in fences if fence.runs for line in range(fence.first, fence.last)}
     fenced = {line for fence in fences for line in range(fence.first, fence.last)}
+    how = "put it at the margin, in a ```python fence"
     if lines[0] == "---":
         page.refuse(1, "GitHub takes this for front matter: begin with the chapter's title")
     for number, line in enumerate(lines):
@@ -373,12 +368,8 @@ def _refuse_lines(page: Page, lines: list[str], fences: list[Fence]) -> None:
         if strange:
             page.refuse(number + 1, f"U+{ord(strange[0]):04X} cannot be seen: remove it, or write it as an escape")
         if number not in run and _PROMPT.search(line):
-            page.refuse(
-                number + 1,
-                "this prompt is not run: put it at the margin, in a ```python fence"
-                if page.is_chapter
-                else "this page has no claims, so its prompts are not run: move them to a chapter",
-            )
+            in_others = "this page has no claims, so its prompts are not run: move them to a chapter"
+            page.refuse(number + 1, f"this prompt is not run: {how}" if page.is_chapter else in_others)
         if number not in fenced and _ALMOST_HEADING.match(line):
             page.refuse(number + 1, "this is not a heading: begin at the margin, with a blank after the last #")
 
@@ -392,10 +383,9 @@ def _refuse_unread(page: Page) -> None:
             page.refuse(line, "indented code is not run: put it in a ```python fence")
         if token.type == "html_block":
             content = token.content.strip()
-            if token.level or not all(_FOLD.fullmatch(part) for part in content.split("\n")):
-                page.refuse(
-                    line, "of HTML only <details> and <summary> are read alike everywhere, with an empty line after"
-                )
+            if token.level or not all(map(_FOLD.fullmatch, content.split("\n"))):
+                only = "of HTML only <details> and <summary> are read alike everywhere, with an empty line after"
+                page.refuse(line, only)
             opening, closing = "<details>" in content, "</details>" in content
             if (opening and opened) or (closing and not opened) or (opening and closing):
                 page.refuse(line, "folds are opened and closed in turn: <details><summary>…</summary>, then </details>")
@@ -425,10 +415,10 @@ def _last_paragraphs(tokens: list[Token]) -> dict[int, tuple[int, str]]:
 
 
 def _read_claims(page: Page, fences: list[Fence]) -> None:
-    headings = [heading for heading in page.headings if heading.level == "h2"]
+    titles, headings = ([heading for heading in page.headings if heading.level == level] for level in ("h1", "h2"))
     if not headings:
         page.refuse(1, "a chapter has claims: give each a ## heading")
-    for heading in [heading for heading in page.headings if heading.level == "h1"][1:]:
+    for heading in titles[1:]:
         page.refuse(heading.line, "a chapter has one title: write ## for a claim, ### for a part of it")
     starts = [0, *accumulate(len(line) + 1 for line in page.text.split("\n"))]
     first = headings[0].line if headings else len(starts)
@@ -456,20 +446,11 @@ def _read_claims(page: Page, fences: list[Fence]) -> None:
                 basis=fields.get("Basis", ""),
                 source=fields.get("Source", ""),
                 symptoms=tuple(entry.strip() for entry in fields.get("Symptoms", "").split(";") if entry.strip()),
-                since=_release(_RELEASE.fullmatch(fields.get("Since", ""))),
-                until=_release(_RELEASE.fullmatch(fields.get("Until", ""))),
+                since=Release.read(fields.get("Since", "")),
+                until=Release.read(fields.get("Until", "")),
                 needs=fields.get("Needs"),  # pyrefly: ignore — another one is refused
             )
         )
-
-
-def _refuse_claims(page: Page) -> None:
-    """Refuse what looks like a claim in a page that has none, as nothing would run it."""
-    for token, inline in zip(page.tokens, page.tokens[1:]):
-        if token.type == "paragraph_open" and inline.content.startswith("Basis: "):
-            page.refuse(
-                _lines(token)[0] + 1, "this page has no claims, so nothing here is verified: move it to a chapter"
-            )
 
 
 def _refuse_unverified(page: Page, heading: Heading, fences: list[Fence]) -> None:
@@ -502,15 +483,11 @@ def _read_fields(page: Page, line: int, where: int, last: str) -> dict[str, str]
     elif fields["Basis"] not in BASES:
         page.refuse(where, f"the basis {fields['Basis']!r} is not one of {', '.join(BASES)}")
     for name in {"Since", "Until"} & set(fields):
-        if not _RELEASE.fullmatch(fields[name]):
+        if not Release.read(fields[name]):
             page.refuse(where, f"'{name}: {fields[name]}' is not a release: write it as '{name}: torch 2.13'")
     if fields.get("Needs", NEEDS[0]) not in NEEDS:
         page.refuse(where, f"'Needs: {fields['Needs']}' is unknown: it may be one of {', '.join(NEEDS)}")
     return fields
-
-
-def _release(match: re.Match[str] | None) -> Release | None:
-    return Release(match[1], (int(match[2]), int(match[3]))) if match else None
 
 
 def _refuse_other_releases(page: Page, claim: Claim, named: tuple[Release, ...]) -> None:
@@ -535,19 +512,21 @@ def _refuse_repeated_titles(pages: dict[Path, Page]) -> None:
             for other, (line, level, _) in named[claim.id]:
                 rival = other is page or (level == "h2" and other.claims)
                 if rival and (other.path, line) != (claim.path, claim.line):
-                    message = f"{other.path.name}:{line} has the same title: each claim needs its own"
-                    page.refuse(claim.line, message)
+                    page.refuse(claim.line, f"{other.path.name}:{line} has the same title: each claim needs its own")
 
 
 def _refuse_broken_links(page: Page, book: Book) -> None:
-    places = {"": page.path}  # by the name in the link: a page links to few files, many times
+    @cache  # a page links to few files, many times
+    def place(name: str) -> Path | None:
+        path = (page.path.parent / name).resolve() if name else page.path
+        found = os.path.exists(path) and path.is_relative_to(book.root) and not name.startswith("/")
+        return path if found else None
+
     for line, target in page.links:
         if re.match(r"https?://\w|mailto:\w", target):
             continue
         name, _, anchor = unquote(target).partition("#")
-        if name not in places:
-            places[name] = _place(page.path.parent, name, book.root)
-        path = places[name] if target else None
+        path = place(name) if target else None
         if path is None:
             page.refuse(line, f"the link to {target!r} leads nowhere: no such file in {book.root.name}")
         elif anchor and path.suffix == ".md":
@@ -556,25 +535,6 @@ def _refuse_broken_links(page: Page, book: Book) -> None:
                 page.refuse(line, f"the link to {target!r} leads nowhere: {path.name} has no such heading")
         elif anchor and (path.is_dir() or not re.fullmatch(r"L\d+(-L\d+)?", anchor)):
             page.refuse(line, f"the link to {target!r} leads nowhere: {path.name} has no headings")
-
-
-def _place(directory: Path, name: str, root: Path) -> Path | None:
-    """The file or directory below `root` that a link from a page in `directory` names; None where there is none."""
-    path = (directory / name).resolve()
-    try:
-        found = path.exists()
-    except OSError:  # a name that is too long, say
-        return None
-    return path if found and path.is_relative_to(root) and not name.startswith("/") else None
-
-
-def _links(line: int, inline: Token) -> Iterator[tuple[int, str]]:
-    """The line, counted from 1, and target of each link and picture in a block of text that begins at `line`."""
-    for child in inline.children or []:
-        if child.type in ("softbreak", "hardbreak"):
-            line += 1
-        elif child.type in ("link_open", "image"):
-            yield line, str(child.attrs["href" if child.type == "link_open" else "src"])
 
 
 def _lines(token: Token) -> tuple[int, int]:

@@ -96,13 +96,10 @@ def _described(run: Verdicts) -> str:
 
 def _of_one_run(name: str, run: Verdicts, other: Verdicts) -> Iterator[str]:
     """What keeps claims of the run from being compared."""
-    settings = dict.fromkeys(record.setting for record in run.records)
-    for setting in settings:
-        if setting not in {record.setting for record in other.records}:
-            yield f"{name} alone has {setting}: not compared"
+    here, there = (dict.fromkeys(record.setting for record in verdicts.records) for verdicts in (run, other))
+    yield from (f"{name} alone has {setting}: not compared" for setting in here if setting not in there)
     for refusal in run.refused:
-        yield f"{name} refused {refusal.chapter}:"
-        yield indent(refusal.message, "    ")
+        yield f"{name} refused {refusal.chapter}:\n{indent(refusal.message, '    ')}"
 
 
 def _listed(title: str, entries: Sequence[object]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import operator
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -154,14 +155,14 @@ class ClaimItem(SybilItem):
         reason = not_run_because(self.claim, self.setting)
         if reason:
             self.add_marker(pytest.mark.skip(reason=f"not run here: {reason}"))
-        if _is_unlimited(self.config):
-            proving = self.config.pluginmanager.has_plugin("lossdemo-prover")
-            self.add_marker(pytest.mark.timeout(TIMEOUT * PROOFS if proving else TIMEOUT))
+        has, limit = self.config.pluginmanager.has_plugin, self.config.getoption("timeout", None)
+        if has("timeout") and limit is None and not self.config.getini("timeout"):  # nobody set one
+            self.add_marker(pytest.mark.timeout(TIMEOUT * PROOFS if has("lossdemo-prover") else TIMEOUT))
 
     def runtest(self) -> None:
         """Run the claim as the options of the run say."""
-        verify = self.config.stash.get(VERIFY, None)
-        self.verdict = verify(self.claim, self.setting) if verify else self._run()
+        verify, one = self.config.stash.get(VERIFY, None), (self.claim, self.setting)
+        self.verdict = verify(*one) if verify else failed(run_compared(*one, world(self.config)))
         if self.verdict.outcome == "not run":
             pytest.skip(self.verdict.reason)
         if self.verdict.outcome != "passed":
@@ -170,9 +171,6 @@ class ClaimItem(SybilItem):
     def _initrequest(self) -> None:
         """Ready to run again, as plugins ask that run a failure once more."""
         self.request_fixtures(())
-
-    def _run(self) -> Verdict:
-        return failed(run_compared(self.claim, self.setting, world(self.config)))
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where the claim stands, and its title."""
@@ -198,21 +196,16 @@ def failed(failure: Failure | None) -> Verdict:
     return Verdict(outcome="failed", message=failure.message, reason=failure.reason, at=failure.line)
 
 
-def _is_unlimited(config: pytest.Config) -> bool:
-    """Whether pytest-timeout is here, and nobody set a limit."""
-    if not config.pluginmanager.has_plugin("timeout"):
-        return False
-    return config.getoption("timeout", None) is None and not config.getini("timeout")
-
-
 def not_run_because(claim: Claim, setting: Setting) -> str | None:
     """Why `claim` cannot run in `setting` on this machine, or None where it can."""
     if setting.device == "cuda" and not torch.cuda.is_available():
         return "torch finds no CUDA device"
     if claim.needs == "cuda" and setting.device != "cuda":
         return "the claim needs cuda"
-    if claim.needs == "processes" and not torch.distributed.is_available():
-        return "the claim needs torch.distributed, which this torch is built without"
+    if claim.needs == "processes" and not (hasattr(os, "fork") and torch.distributed.is_available()):
+        return "the claim needs processes, which this system or this build of torch does not fork and connect"
+    if claim.needs == "processes" and setting.device != "cpu":
+        return "the claim needs processes, and CUDA does not work in a forked one"
     for release, holds, word in ((claim.since, operator.ge, "since"), (claim.until, operator.le, "until")):
         here = release and installed(release.package)
         if release and (not here or not holds(here[1], release.version)):

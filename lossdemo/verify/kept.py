@@ -13,7 +13,6 @@ import inspect
 import platform
 import sys
 import sysconfig
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -27,6 +26,8 @@ from lossdemo.verify.run import Setting
 
 Fate = Literal["killed", "refused", "survived"]
 Fates = dict[str, Fate]  # by key of mutant
+
+packages_distributions = cache(importlib.metadata.packages_distributions)
 
 
 def claim_key(claim: Claim, setting: Setting) -> str:
@@ -60,16 +61,11 @@ def fingerprint(package: str) -> str:
     if origin is None:
         return package
     if {"site-packages", "dist-packages"} & {*origin.parts}:
-        names = _distributions().get(package, [])
-        return ", ".join([package, *(importlib.metadata.version(name) for name in names)])
+        names = packages_distributions().get(package, [])
+        return ", ".join([package, *map(importlib.metadata.version, names)])
     if origin.is_relative_to(sysconfig.get_path("stdlib")):
         return package
     return _of_files(origin.parent) if origin.name == "__init__.py" else _digest(origin.read_text(encoding="utf-8"))
-
-
-@cache
-def _distributions() -> Mapping[str, list[str]]:
-    return importlib.metadata.packages_distributions()
 
 
 def _imported(source: str) -> set[str]:
@@ -112,13 +108,10 @@ def _functions(module: str) -> dict[str, str]:
 @cache
 def _surroundings(directory: Path) -> str:
     """What mutants share: the source of their module and of those beside it, without the mutants."""
-    return "\n".join(_without_mutants(path.read_text(encoding="utf-8")) for path in sorted(directory.glob("*.py")))
-
-
-def _without_mutants(source: str) -> str:
-    tree = ast.parse(source)
-    tree.body = [node for node in tree.body if not any(map(_makes_mutant, getattr(node, "decorator_list", [])))]
-    return ast.unparse(tree)
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(directory.glob("*.py"))]
+    for tree in trees:
+        tree.body = [node for node in tree.body if not any(map(_makes_mutant, getattr(node, "decorator_list", [])))]
+    return "\n".join(map(ast.unparse, trees))
 
 
 def _makes_mutant(decorator: ast.expr) -> bool:

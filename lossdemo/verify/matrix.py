@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lossdemo.verify.verdicts import OUTCOMES, Outcome, Record, Verdicts, badness
 
@@ -38,15 +38,12 @@ class Row(NamedTuple):
         """Whether the claim passed in every column."""
         return all(cell and cell.outcome == "passed" for cell in self.cells)
 
-    def outcome(self, cell: Record | None) -> str:
-        """A cell in a few words: the outcome, and whether it is of another text."""
+    def said(self, cell: Record | None, reason: bool = True) -> str:
+        """A cell in words: the outcome, whether it is of another text, and the reason."""
         if cell is None:
             return "no record"
-        return f"{cell.outcome}{' (of another text)' if cell.checksum != self.newest.checksum else ''}"
-
-    def said(self, cell: Record | None) -> str:
-        """A cell in words, with the reason."""
-        return f"{self.outcome(cell)}: {cell.reason}" if cell and cell.reason else self.outcome(cell)
+        of = " (of another text)" if cell.checksum != self.newest.checksum else ""
+        return f"{cell.outcome}{of}{f': {cell.reason}' if cell.reason and reason else ''}"
 
 
 class Tally(NamedTuple):
@@ -61,7 +58,7 @@ class Tally(NamedTuple):
 
     @property
     def recorded(self) -> int:
-        """How many claims the column knows of; those that were not run are among them."""
+        """How many claims the column knows of, with those that were not run."""
         return self.counts.total()
 
     @property
@@ -85,10 +82,12 @@ class Tally(NamedTuple):
 class Matrix:
     """Claims, in the book's order, by setting.
 
-    `dates` has for each column when its newest run was; `notes` say what a reader of the cells has to know besides.
+    For each column `heads` has its setting and torch, and what else tells it from the others, each in words; `dates`
+    when its newest run was. `notes` say what a reader of the cells has to know besides.
     """
 
     columns: tuple[Column, ...]
+    heads: list[list[str]]
     dates: tuple[str, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
@@ -97,11 +96,6 @@ class Matrix:
     def settings(self) -> list[list[str]]:
         """Each column in full: all that is known of the setting, and the date, each in words."""
         return [[word for word in (*column, date) if word] for column, date in zip(self.columns, self.dates)]
-
-    @property
-    def heads(self) -> list[list[str]]:
-        """For each column its setting and torch, and what else tells it from the others, each in words."""
-        return _heads(self.columns)
 
     @property
     def chapters(self) -> dict[str, list[Row]]:
@@ -125,18 +119,16 @@ class Matrix:
 
     def table(self) -> Table:
         """Every claim in every setting as a table for a terminal, the settings by number: `legend` has these."""
-        from rich.box import HORIZONTALS
         from rich.padding import Padding
-        from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=HORIZONTALS, pad_edge=False)
-        for name in ("claim", *(str(number) for number in range(1, len(self.columns) + 1))):
+        table = _table()
+        for name in ("claim", *map(str, range(1, len(self.columns) + 1))):
             table.add_column(name, overflow="fold")
         for chapter, rows in self.chapters.items():
             table.add_row(*(Text(str(part), "bold") for part in (chapter, *self.tallies(rows))))
             for row in rows:
-                cells = (Text(row.outcome(cell), COLORS[cell.outcome] if cell else "dim") for cell in row.cells)
+                cells = (Text(row.said(cell, False), COLORS[cell.outcome] if cell else "dim") for cell in row.cells)
                 table.add_row(Padding(Text(row.newest.title), (0, 0, 0, 2)), *cells)
             table.add_section()
         table.add_row(*(Text(str(part), "bold") for part in ("all", *self.tallies(self.rows))))
@@ -159,15 +151,12 @@ class Matrix:
 
     def summary(self, narrow: bool = False) -> Iterator[Table]:
         """For each setting a table for a terminal: its chapters, and their claims by outcome."""
-        from rich.box import HORIZONTALS
-        from rich.table import Table
         from rich.text import Text
 
         every = {cell.outcome for row in self.rows for cell in row.cells if cell}
         shown = [outcome for outcome in OUTCOMES if outcome in {"passed", "failed", "not run", *every}]
         for number, head in enumerate(self.heads):
-            how = {"box": HORIZONTALS, "pad_edge": False, "padding": (0, 0 if narrow else 1)}
-            table = Table(title=Text(", ".join(head)), title_justify="left", **how)  # pyrefly: ignore
+            table = _table(title=Text(", ".join(head)), title_justify="left", padding=(0, 0 if narrow else 1))
             table.add_column("chapter", overflow="fold")
             for name in ("claims", *shown):
                 table.add_column(name, justify="right", min_width=max(map(len, name.split())))
@@ -176,6 +165,13 @@ class Matrix:
                 figures = (chapter, tally.recorded, *(tally.counts[outcome] for outcome in shown))
                 table.add_row(*(Text(str(part)) for part in figures), style="bold" if chapter == "all" else None)
             yield table
+
+
+def _table(**how: Any) -> Table:
+    from rich.box import HORIZONTALS
+    from rich.table import Table
+
+    return Table(box=HORIZONTALS, pad_edge=False, **how)
 
 
 def merge(verdicts: Sequence[Verdicts]) -> Matrix:
@@ -187,12 +183,16 @@ def merge(verdicts: Sequence[Verdicts]) -> Matrix:
     columns = _joined(verdicts)
     runs = sorted(verdicts, key=lambda run: run.date)
     newest = {record.claim: record for run in runs for record in run.records}
-    chapters = _chapters(runs)
-    order = sorted(newest.values(), key=lambda record: (chapters.index(record.chapter), record.line))
+    # The chapters in the book's order, as the run with most of them has it, of several the newest.
+    orders = [list(dict.fromkeys(record.chapter for record in run.records)) for run in reversed(runs)]
+    chapters = list(dict.fromkeys(chapter for order in sorted(orders, key=len, reverse=True) for chapter in order))
+    records = sorted(newest.values(), key=lambda record: (chapters.index(record.chapter), record.line))
     cells = [_cells(parts) for parts in columns.values()]
-    rows = tuple(Row(record, tuple(column.get(record.claim) for column in cells)) for record in order)
+    rows = tuple(Row(record, tuple(column.get(record.claim) for column in cells)) for record in records)
     dates = tuple(parts[-1][0].date for parts in columns.values())
-    return Matrix(tuple(columns), dates, rows, tuple(_notes(runs, columns, rows)))
+    telling = [number for number, words in enumerate(zip(*columns)) if number < 2 or len(set(words)) > 1]
+    heads = [[column[number] for number in telling if column[number]] for column in columns]
+    return Matrix(tuple(columns), heads, dates, rows, tuple(_notes(runs, heads, columns, rows)))
 
 
 def _joined(verdicts: Sequence[Verdicts]) -> dict[Column, list[Part]]:
@@ -206,10 +206,9 @@ def _joined(verdicts: Sequence[Verdicts]) -> dict[Column, list[Part]]:
     for column in apart:
         alike = [other for other in apart if other[:-MACHINE] == column[:-MACHINE]]
         parts = [part for other in alike for part in apart[other]]
-        if _are_shards(parts):
-            column = tuple(" and ".join(dict.fromkeys(words)) for words in zip(*alike))
-        else:
-            parts = apart[column]
+        if not _are_shards(parts):
+            alike, parts = [column], apart[column]
+        column = tuple(" and ".join(dict.fromkeys(words)) for words in zip(*alike))
         joined[column] = sorted(parts, key=lambda part: part[0].date)
     return joined
 
@@ -237,21 +236,12 @@ def _cells(parts: list[Part]) -> dict[str, Record]:
     return cells
 
 
-def _chapters(runs: list[Verdicts]) -> list[str]:
-    """The chapters in the book's order, as the run with most of them has it, of several the newest."""
-    orders = [list(dict.fromkeys(record.chapter for record in run.records)) for run in reversed(runs)]
-    return list(dict.fromkeys(chapter for order in sorted(orders, key=len, reverse=True) for chapter in order))
-
-
-def _heads(columns: Sequence[Column]) -> list[list[str]]:
-    telling = [number for number, words in enumerate(zip(*columns)) if number < 2 or len(set(words)) > 1]
-    return [[column[number] for number in telling if column[number]] for column in columns]
-
-
-def _notes(runs: list[Verdicts], columns: dict[Column, list[Part]], rows: Sequence[Row]) -> Iterator[str]:
+def _notes(
+    runs: list[Verdicts], heads: list[list[str]], columns: dict[Column, list[Part]], rows: Sequence[Row]
+) -> Iterator[str]:
     """Files of which one hides the other; pages refused in a run that no newer one stands in for; texts that differ."""
     standing: list[Verdicts] = []
-    for head, parts in zip(_heads(list(columns)), columns.values()):
+    for head, parts in zip(heads, columns.values()):
         *older, newest = (run for run, _ in parts)
         if _are_shards(parts):
             standing += older

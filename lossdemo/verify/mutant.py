@@ -80,11 +80,7 @@ def mutant(
 
 def other_than(**defaults: Any) -> Callable[[Call], bool]:
     """For `when`: calls in which one of these arguments has another value."""
-
-    def when(call: Call) -> bool:
-        return any(call[name] is not default and call[name] != default for name, default in defaults.items())
-
-    return when
+    return lambda call: any(call[name] is not value and call[name] != value for name, value in defaults.items())
 
 
 @cache

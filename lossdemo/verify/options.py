@@ -38,14 +38,3 @@ REPLACE = (
     Option("known", "with --replace: claims that are known to fail, one id a line with a reason", metavar="FILE"),
 )
 ALL = (*SETTINGS, RECORD, *PROVE, *REPLACE)
-
-
-def whole(text: str, least: int, most: int) -> int:
-    """The whole number that `text` is.
-
-    Raises:
-        ValueError: if it is none, or not from `least` to `most`.
-    """
-    if not text.isdecimal() or not least <= int(text) <= most:
-        raise ValueError(f"{text!r} is not a whole number from {least} to {most}")
-    return int(text)

@@ -15,11 +15,12 @@ import tempfile
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lossdemo.verify.options import ALL, Option, whole
+from lossdemo.verify.options import ALL, Option
 
 if TYPE_CHECKING:
     from lossdemo.verify.run import Setting
@@ -57,24 +58,22 @@ def _how(option: Option) -> dict[str, Any]:
     """The option in the words of argparse."""
     if option.flag:
         return {"action": "store_true", "help": option.help}
-    how: dict[str, Any] = {"help": option.help, "default": option.default, "metavar": option.metavar}
-    if option.repeated:
-        how["action"] = "append"
-    if option.choices:
-        how["choices"] = option.choices
-    if option.range:
-        how["type"] = _whole(*option.range)
-    if option.metavar == "FILE":
-        how["type"] = Path
-    return how
+    kind = Path if option.metavar == "FILE" else _whole(*option.range) if option.range else str
+    return {
+        "help": option.help,
+        "default": option.default,
+        "metavar": option.metavar,
+        "action": "append" if option.repeated else "store",
+        "choices": option.choices or None,
+        "type": kind,
+    }
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        try:
-            return whole(text, least, most)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
 
     return parse
 
@@ -156,11 +155,16 @@ class _Claims:
         self.handler: Any = None
         self.exit: _Exit | None = None
 
-    def pytest_report_header(self, config: pytest.Config) -> str | None:
-        """A release that the book does not name."""
+    @property
+    def items(self) -> ModuleType:
+        """It imports torch: not before a hook needs it."""
         from lossdemo.verify import items
 
-        return "\n".join(items.untried(config)) or None
+        return items
+
+    def pytest_report_header(self, config: pytest.Config) -> str | None:
+        """A release that the book does not name."""
+        return "\n".join(self.items.untried(config)) or None
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """From here SIGTERM is Ctrl-C, and the process does not end as a success while claims run."""
@@ -194,19 +198,13 @@ class _Claims:
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> Generator[None, Any, Any]:
         """A page of the book is collected once for each setting, and by nobody else, as doctest with its globs."""
         others = yield
-        if file_path.suffix.lower() not in (".md", ".markdown"):
-            return others
-        from lossdemo.verify import items
-
-        chapter = items.collect(file_path, parent)
+        chapter = file_path.suffix.lower() in (".md", ".markdown") and self.items.collect(file_path, parent)
         return [chapter] if chapter else others
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """What another test changes is not the next claim's."""
-        from lossdemo.verify import items
-
-        if not isinstance(item, items.ClaimItem) and items.WORLD in item.config.stash:
-            items.world(item.config).forget()
+        if not isinstance(item, self.items.ClaimItem) and self.items.WORLD in item.config.stash:
+            self.items.world(item.config).forget()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
@@ -222,10 +220,8 @@ class _Claims:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """A test that asks for `torch_setting` runs on each device and with each dtype that the command line names."""
         if "torch_setting" in metafunc.fixturenames:
-            from lossdemo.verify import items
-
             dtypes = ["float32"] if "device" in metafunc.fixturenames else ["float32", "float64"]
-            metafunc.parametrize("torch_setting", items.settings(metafunc.config, dtypes), indirect=True, ids=str)
+            metafunc.parametrize("torch_setting", self.items.settings(metafunc.config, dtypes), indirect=True, ids=str)
 
     @pytest.fixture
     def torch_setting(self, request: pytest.FixtureRequest) -> Generator[Setting]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
 
+from lossdemo.processes import watching
 from lossdemo.verify import items
 from lossdemo.verify.claims import Claim
 from lossdemo.verify.kept import Fate, Fates, claim_key, mutant_key
@@ -24,6 +27,9 @@ from lossdemo.verify.verdicts import Verdict
 from lossdemo.verify.world import World
 
 KEPT = "lossdemo/proofs"  # where results are, in pytest's cache
+
+
+book, ClaimItem = items.book, items.ClaimItem  # hooks of pytest have a parameter `items`
 
 
 def load(modules: list[str]) -> list[Mutant]:
@@ -65,10 +71,19 @@ class Watch:
     def __call__(self, target: str, function: Function, args: tuple, kwargs: dict) -> None:
         """Note a call. One that does not fit the signature is left to the function, which says so in its own words."""
         self.called.add(target)
-        if self.waiting[target] and _fits(function, args, kwargs):
-            call = arguments(function, args, kwargs)
+        call = _fitting(function, args, kwargs) if self.waiting[target] else None
+        if call is not None:
             self.noticeable |= {mutant.name for mutant in self.waiting[target] if _differs(mutant, call)}
             self.waiting[target] = [m for m in self.waiting[target] if m.name not in self.noticeable]
+
+    def seen(self) -> tuple[set[str], set[str]]:
+        """What a process that the claim forked saw, for `take`."""
+        return self.called, self.noticeable
+
+    def take(self, seen: tuple[set[str], set[str]]) -> None:
+        """Note what was seen in another process."""
+        self.called |= seen[0]
+        self.noticeable |= seen[1]
 
 
 def _differs(mutant: Mutant, call: Call) -> bool:
@@ -78,12 +93,12 @@ def _differs(mutant: Mutant, call: Call) -> bool:
         return False
 
 
-def _fits(function: Function, args: tuple, kwargs: dict) -> bool:
+def _fitting(function: Function, args: tuple, kwargs: dict) -> Call | None:
+    """A call by its arguments, None where it does not fit the signature."""
     try:
-        arguments(function, args, kwargs)
+        return arguments(function, args, kwargs)
     except TypeError:
-        return False
-    return True
+        return None
 
 
 def fate(claim: Claim, setting: Setting, mutant: Mutant) -> tuple[Fate | None, str]:
@@ -98,7 +113,7 @@ def fate(claim: Claim, setting: Setting, mutant: Mutant) -> tuple[Fate | None, s
         def noting(function: Function, raised: list[Exception]) -> Function:
             @wraps(function)
             def call(*args: Any, **kwargs: Any) -> Any:
-                if not _fits(original, args, kwargs):
+                if _fitting(original, args, kwargs) is None:
                     return original(*args, **kwargs)
                 try:
                     return function(*args, **kwargs)
@@ -110,7 +125,11 @@ def fate(claim: Claim, setting: Setting, mutant: Mutant) -> tuple[Fate | None, s
 
         return noting(mutant.make(noting(original, of_original)), of_mutant)
 
-    with replaced(mutant.target, make):
+    def take(raised: tuple[list[Exception], list[Exception]]) -> None:
+        of_original.extend(raised[0])
+        of_mutant.extend(raised[1])
+
+    with replaced(mutant.target, make), watching(lambda: (of_original, of_mutant), take):
         failure = run(claim, setting)
     if failure is None:
         return "survived", ""
@@ -139,17 +158,16 @@ class Trial:
         """Run the claim as it is; where it holds, again under each mutant that is needed and that it could notice."""
         watch = Watch(mutants)
         around = lambda: watched([*watch.waiting], watch)  # noqa: E731
-        failure = run_compared(self.claim, self.setting, world, around)
+        with watching(watch.seen, watch.take):
+            failure = run_compared(self.claim, self.setting, world, around)
         for mutant in mutants if failure is None else ():
             if mutant.name not in watch.noticeable:
                 self.idle |= {mutant.name} if mutant.target in watch.called else set()
             elif is_needed(mutant, self):
                 self.tried = True
                 outcome, error = fate(self.claim, self.setting, mutant)
-                if outcome:
-                    self.fates[mutant.name] = outcome
-                else:
-                    self.crashed[mutant.name] = error
+                known: dict[str, Any] = self.fates if outcome else self.crashed
+                known[mutant.name] = outcome or error
         return failure
 
     def verdict(self, order: list[str]) -> Verdict:
@@ -161,8 +179,8 @@ class Trial:
             "idle": tuple(name for name in order if name in self.idle),
         }
         if self.crashed:
-            crashes = "\n".join(f"    {name}: {error}" for name, error in self.crashed.items())
-            message = f"These mutants crashed by themselves: mend them.\n{crashes}"
+            crashes = [f"    {name}: {error}" for name, error in self.crashed.items()]
+            message = "\n".join(["These mutants crashed by themselves: mend them.", *crashes])
             return Verdict(outcome="failed", message=message, reason="mutants crashed", at=self.claim.line, **proof)
         if not self.noticed:
             tried = ", ".join(fates) or "nothing, as it calls no function that a mutant breaks"
@@ -185,14 +203,15 @@ class Prover:
         self.fates: dict[str, Fates] = {}
         self.keys = {mutant.name: mutant_key(mutant) for mutant in self.here}
         self.key = cache(claim_key)
-        self.kept: dict[str, Fates] = {}
-        if config.pluginmanager.has_plugin("cacheprovider") and not config.option.prove_anew:
-            self.kept = config.cache.get(KEPT, {})
+        self.cache = config.cache if config.pluginmanager.has_plugin("cacheprovider") else None
+        self.kept: dict[str, Fates] = self.cache.get(KEPT, {}) if self.cache and not config.option.prove_anew else {}
         config.stash[items.VERIFY] = self.verify
 
     def verify(self, claim: Claim, setting: Setting) -> Verdict:
         """A failure where the claim does not hold, where no mutant breaks it, or where a mutant crashed."""
-        trial = Trial(claim, setting, self._kept_fates(claim, setting))
+        compile_forward_mode()
+        kept = self.kept.get(self.key(claim, setting), {})
+        trial = Trial(claim, setting, {name: kept[key] for name, key in self.keys.items() if key in kept})
         rest = [mutant for mutant in self.here if mutant.name not in trial.fates]
         rest.sort(key=self._chance, reverse=True)
         # A claim that noticed something is tried with what no claim noticed; else one that every call shows may do.
@@ -218,10 +237,6 @@ class Prover:
         """What no claim noticed yet goes first, then what most claims notice: one such is enough for a claim."""
         return mutant.name not in self.noticed, (self.kills[mutant.name] + 1) / (self.tries[mutant.name] + 2)
 
-    def _kept_fates(self, claim: Claim, setting: Setting) -> dict[str, Fate]:
-        kept = self.kept.get(self.key(claim, setting), {})
-        return {mutant.name: kept[self.keys[mutant.name]] for mutant in self.here if self.keys[mutant.name] in kept}
-
     def _is_needed(self, mutant: Mutant, trial: Trial) -> bool:
         """Whether it must be known if the claim notices the mutant: no claim does yet, or this one noticed none."""
         return self.every or mutant.name not in self.noticed or not trial.noticed
@@ -231,7 +246,7 @@ class Prover:
         """Only claims can be proved: those without results first, of these the cheapest."""
         claims = [item for item in items if isinstance(item, ClaimItem)]
         config.hook.pytest_deselected(items=[item for item in items if not isinstance(item, ClaimItem)])
-        self.every = self.every or not self._is_whole({item.claim.id for item in claims})
+        self.every = self.every or not book(config).ids <= {item.claim.id for item in claims}
         keys = {item: self.key(item.claim, item.setting) for item in claims}
         if not self.every:
             claims.sort(key=lambda item: (keys[item] in self.kept, _cost(item.claim)))
@@ -239,9 +254,6 @@ class Prover:
         for fates in (self.kept.get(key, {}) for key in keys.values()):
             self.noticed |= {names[key] for key in fates if fates[key] != "survived" and key in names}
         items[:] = claims
-
-    def _is_whole(self, ids: set[str]) -> bool:
-        return items.book(self.config).ids <= ids
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: ClaimItem, call: pytest.CallInfo[None]) -> Iterator[Any]:
@@ -264,26 +276,28 @@ class Prover:
         survived = {name for verdict in verdicts for name in (verdict.survived or ()) + (verdict.idle or ())} - killed
         here = [mutant.name for mutant in self.here]
         missing = [mutant for mutant in self.mutants if mutant not in self.here]
+        torch = items.installed("torch")
+        later = [mutant for mutant in missing if mutant.since and torch and torch[1] < mutant.since]
         return {
             "killed": [name for name in here if name in killed],
             "survived": [name for name in here if name in survived],
             "untouched": [name for name in here if name not in killed | survived],
-            "not in this torch": [mutant.name for mutant in missing if _is_later(mutant)],
-            "without target": [f"{mutant.name} ({mutant.target})" for mutant in missing if not _is_later(mutant)],
+            "not in this torch": [mutant.name for mutant in missing if mutant in later],
+            "without target": [f"{mutant.name} ({mutant.target})" for mutant in missing if mutant not in later],
         }
 
     def whole_book(self) -> bool:
         """Whether every claim was run, or skipped with a reason: only then a surviving mutant is a gap of the book."""
-        return self._is_whole({nodeid.partition("::")[2].partition("[")[0] for nodeid in self.verdicts})
+        return book(self.config).ids <= {nodeid.partition("::")[2].partition("[")[0] for nodeid in self.verdicts}
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Keep the results; fail a run that has a mutant without target, or the whole book if it lets one live."""
         if hasattr(self.config, "workerinput"):
             return
         outcome, whole = self.outcome(), self.whole_book()
-        if self.config.pluginmanager.has_plugin("cacheprovider") and self.config.cache:
+        if self.cache:
             older = {} if whole else self.kept
-            self.config.cache.set(KEPT, older | {key: fates for key, fates in self.fates.items() if fates})
+            self.cache.set(KEPT, older | {key: fates for key, fates in self.fates.items() if fates})
         gaps = outcome["survived"] + outcome["untouched"] if whole else []
         if session.exitstatus == pytest.ExitCode.OK and (gaps or outcome["without target"]):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -312,17 +326,16 @@ class Prover:
             terminalreporter.write_line(line, red=bad)
 
 
-ClaimItem = items.ClaimItem  # hooks of pytest have a parameter `items`
+@cache
+def compile_forward_mode() -> None:
+    """Torch compiles parts of it from their source at its first use, and then finds nothing that is watched."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.func.jvp(torch.sin, (torch.zeros(()),), (torch.ones(()),))
 
 
-def _is_later(mutant: Mutant) -> bool:
-    """Whether the mutant says that this torch is too old for it."""
-    here = items.installed("torch")
-    return mutant.since is not None and here is not None and here[1] < mutant.since
-
-
-def _cost(claim: Claim) -> tuple[int, int]:
+def _cost(claim: Claim) -> tuple[bool, int, int]:
     """A guess at what a claim costs before it ever ran: its largest number is mostly how often it does something."""
     code = " ".join(example.source for example in (*claim.preamble, *claim.examples))
     loops = re.sub(r"\b(?:nn|torch)\.[\w.]+\([^()]*\)", "", code)  # sizes of layers and tensors, which cost little
-    return max(map(int, re.findall(r"\d+", loops)), default=0), len(code)
+    return claim.needs == "processes", max(map(int, re.findall(r"\d+", loops)), default=0), len(code)

@@ -159,11 +159,9 @@ def _verdict(reports: list[pytest.TestReport], started: bool) -> Verdict:
             return msgspec.structs.replace(found, outcome="known failure", message=message, reason=known)
         if report.skipped:
             return found if found.outcome == "not run" else _not_run(_why_skipped(report))
-        if report.when == "call" and known:
-            holds = f"listed as a known failure, and holds: {known}"
-            return msgspec.structs.replace(found, message=holds, reason=holds)
         if report.when == "call":
-            return found
+            holds = f"listed as a known failure, and holds: {known}"
+            return msgspec.structs.replace(found, message=holds, reason=holds) if known else found
     turn = "while this claim ran" if started else "before it was this claim's turn"
     return _not_run(f"the run ended {turn}")
 

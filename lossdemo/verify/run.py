@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import torch
 
+from lossdemo.processes import InProcess
 from lossdemo.verify.claims import Claim
 from lossdemo.verify.compare import OutputChecker, mismatch
 from lossdemo.verify.world import STATES, World, clear_last_value
@@ -56,6 +57,8 @@ def torch_as(setting: Setting) -> Generator[None]:
     try:
         with warnings.catch_warnings(), torch.inference_mode(False):
             warnings.simplefilter("error")
+            # Torch 2.15 says this of itself, at the first use of forward mode in a process.
+            warnings.filterwarnings("ignore", r"`torch\.jit\.script` is deprecated", FutureWarning)
             torch.set_default_device(None if setting.device == "cpu" else setting.device)
             torch.set_default_dtype(setting.dtype)
             torch.set_num_threads(setting.threads)
@@ -101,7 +104,7 @@ def run_compared(
     """Run a claim, inside of what `around` makes; one that leaves the world changed fails, whatever else it shows."""
     for _ in range(2):
         modules = world.modules
-        with torch_as(setting), world.compared() as changed, _unraisable(changed), _no_exit(), around():
+        with torch_as(setting), world.compared() as changed, _guarded(changed), around():
             failure = _run(claim)
         if not changed or len(sys.modules) == modules:
             break  # or the claim runs again, as what was imported meanwhile may change things, once
@@ -120,8 +123,9 @@ def _run(claim: Claim) -> Failure | None:
         _Runner(OutputChecker(), verbose=False).run(test)
     except doctest.DocTestFailure as failure:
         example, got = failure.example, _without_frames(failure.got)
-        reason = mismatch(example.want, got) or got.strip().rpartition("\n")[2]
-        return Failure(example.lineno + 1, _comparison(example, got), reason, None, example, got)
+        found = mismatch(example.want, got)
+        message = _message(example, "Got", got, None if example.exc_msg else found)
+        return Failure(example.lineno + 1, message, found or got.strip().rpartition("\n")[2], None, example, got)
     except doctest.UnexpectedException as failure:
         error, example = failure.exc_info[1], failure.example
         reason = traceback.format_exception_only(error)[0].strip().partition("\n")[0]
@@ -133,20 +137,12 @@ def _run(claim: Claim) -> Failure | None:
 
 
 @contextmanager
-def _unraisable(changed: list[str]) -> Generator[None]:
-    """Notes what is raised where nothing can catch it: by a destructor, also one that finds a file open."""
-    hook = sys.unraisablehook
-    sys.unraisablehook = lambda args: changed.append(f"{type(args.exc_value).__name__}: {args.exc_value}")
-    try:
-        yield
-    finally:
-        sys.unraisablehook = hook
+def _guarded(changed: list[str]) -> Generator[None]:
+    """What nothing can catch: raised by a destructor, also one that finds a file open, it is noted as a change.
 
-
-@contextmanager
-def _no_exit() -> Generator[None]:
-    """`os._exit` ends the process without a word, as a success if it likes: in a claim it is an error."""
-    leave, process = os._exit, os.getpid()
+    `os._exit` ends the process without a word, as a success if it likes: in a claim it is an error.
+    """
+    hook, leave, process = sys.unraisablehook, os._exit, os.getpid()
 
     def refuse(status: int) -> NoReturn:
         if os.getpid() != process:  # a child that the claim forked ends as it wants
@@ -154,10 +150,11 @@ def _no_exit() -> Generator[None]:
         raise RuntimeError(f"the claim calls os._exit({status}), which would end the run")
 
     os._exit = refuse
+    sys.unraisablehook = lambda args: changed.append(f"{type(args.exc_value).__name__}: {args.exc_value}")
     try:
         yield
     finally:
-        os._exit = leave
+        sys.unraisablehook, os._exit = hook, leave
 
 
 def _without_frames(got: str) -> str:
@@ -169,23 +166,20 @@ def _without_frames(got: str) -> str:
     return "\n".join([first, "  ...", *rest[frames:]])
 
 
-def _comparison(example: doctest.Example, got: str) -> str:
-    reason = "" if example.exc_msg else mismatch(example.want, got) or ""
-    want = _indented(example.want) or "    nothing"
-    return f"{_prompt(example)}\nExpected:\n{want}\nGot:\n{_indented(got) or '    nothing'}\n{reason}".rstrip()
-
-
 def _exception(example: doctest.Example, error: BaseException) -> str:
     # The frames of doctest itself come first, and tell the reader nothing.
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != doctest.__file__]
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames)]
-    text = "".join([*lines, *traceback.format_exception_only(error)])
-    return f"{_prompt(example)}\nExpected:\n{_indented(example.want) or '    nothing'}\nRaised:\n{_indented(text)}"
+    cause = [str(error.__cause__)] if isinstance(error.__cause__, InProcess) else []
+    text = "".join([*lines, *traceback.format_exception_only(error), *cause])
+    return _message(example, "Raised", text)
 
 
-def _prompt(example: doctest.Example) -> str:
+def _message(example: doctest.Example, came: str, text: str, reason: str | None = "") -> str:
     first, *rest = example.source.rstrip("\n").split("\n")
-    return "\n".join([f"    >>> {first}", *(f"    ... {line}" for line in rest)])
+    prompt = "\n".join([f"    >>> {first}", *(f"    ... {line}" for line in rest)])
+    want, got = (_indented(part) or "    nothing" for part in (example.want, text))
+    return f"{prompt}\nExpected:\n{want}\n{came}:\n{got}\n{reason or ''}".rstrip()
 
 
 def _indented(text: str) -> str:

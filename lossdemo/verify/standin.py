@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from lossdemo.verify.mutant import signature
 from lossdemo.verify.patch import Function
@@ -40,6 +41,19 @@ class StandIn:
         self.expected, self.comparing = expected, comparing
         self.calls = self.within = 0
         self.lacks, self.kinds, self.raised, self.warned = "", [], [], set()
+
+    def seen(self) -> tuple[int, set, str, list[str], list[Exception]]:
+        """What a process that the claim forked saw, for `take`."""
+        return self.calls, self.warned, self.lacks, self.kinds, self.raised
+
+    def take(self, seen: tuple[int, set, str, list[str], list[Exception]]) -> None:
+        """Add what was seen in another process."""
+        calls, warned, lacks, kinds, raised = seen
+        self.calls += calls
+        self.warned |= warned
+        self.lacks = self.lacks or lacks
+        self.kinds += kinds
+        self.raised += raised
 
     def _wrapped(self, function: Function, original: Function, inside: Function | None = None) -> Function:
         signatures = signature(original), signature(getattr(function, "forward", function))
@@ -166,7 +180,7 @@ class StandIn:
             if error is not None:
                 yield refused(error)
             elif isinstance(wanted, Tensor) and isinstance(result, Tensor):
-                yield from _different(wanted, result, list(_tensors([args, kwargs])))
+                yield from _different(wanted, result, _tensors([args, kwargs]))
 
 
 def refused(error: BaseException) -> str:
@@ -194,9 +208,5 @@ def _equal(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(*torch.broadcast_tensors(a.detach(), b.detach()), rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
-def _tensors(values: Any) -> Iterator[Tensor]:
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, (list, tuple, dict)):
-        for value in values.values() if isinstance(values, dict) else values:
-            yield from _tensors(value)
+def _tensors(values: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]

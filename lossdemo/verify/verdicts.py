@@ -5,6 +5,7 @@ Importing this module imports neither torch nor pytest.
 
 import hashlib
 import unicodedata
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -119,7 +120,9 @@ class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
         try:
             verdicts = msgspec.convert(data, cls)
             datetime.strptime(verdicts.date, DATE)
-            _refuse_repeated(verdicts.records)
+            for (claim, setting), number in Counter((r.claim, r.setting) for r in verdicts.records).items():
+                if number > 1:
+                    raise ValueError(f"{claim} is in it twice for {setting}")
         except ValueError as error:
             raise NotVerdicts(f"{path} is not a verdict file of version {SCHEMA}: {error}") from None
         return verdicts
@@ -158,11 +161,3 @@ def _printable(value: Any) -> Any:
     if isinstance(value, list):
         return [_printable(part) for part in value]
     return printable(value) if isinstance(value, str) else value
-
-
-def _refuse_repeated(records: tuple[Record, ...]) -> None:
-    seen: set[tuple[str, str]] = set()
-    for record in records:
-        if (record.claim, record.setting) in seen:
-            raise ValueError(f"{record.claim} is in it twice for {record.setting}")
-        seen.add((record.claim, record.setting))

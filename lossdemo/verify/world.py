@@ -15,7 +15,8 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ _COMPILED = ("__builtins_dict__", "__compiled_fn_", "__import_", "__resume_at_")
 _COUNTERS = ("__warningregistry__", "next_id", "filters", "showwarning", "_showwarnmsg_impl")
 _COUNTERS += ("last_exc", "last_type", "last_value", "last_traceback")
 _COUNTERS += ("Storage",)  # torch's own sign of the default dtype, which is compared by itself
+_COUNTERS += ("_default_device_type",)  # of torch.utils.checkpoint, which asks for the device at its first use
 FROZEN = [0]  # modules there were when what they brought was last taken out of the collection of garbage
 MANY = 100  # modules: torch brings 1,000, and its first optimizer 800
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -46,31 +48,14 @@ def _set_default_device(device: torch.device) -> None:
     torch.set_default_device(None if device.type == "cpu" else device)
 
 
-def _keep(value: Any) -> None:
-    """For what cannot be put back, or is by the context that a claim runs in."""
-
-
 def _set_hooks(hooks: Any) -> None:
     while torch._C._autograd._top_saved_tensors_default_hooks(True) != hooks:
         torch._C._autograd._pop_saved_tensors_default_hooks()
 
 
-def _pop(length: Callable[[], int], pop: Callable[[], Any]) -> Callable[[int], None]:
-    def write(wanted: int) -> None:
-        while length() > wanted:
-            pop()
-
-    return write
-
-
 def _denormal() -> bool:
     """Whether tiny numbers are kept; torch cannot say."""
     return bool((torch.full((1,), 1e-310, dtype=torch.float64, device="cpu") * 1 != 0).item())
-
-
-def _set_environment(wanted: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(wanted)
 
 
 def _set_logging(wanted: tuple[int, int, list]) -> None:
@@ -93,13 +78,18 @@ class State(NamedTuple):
     write: Callable[[Any], Any]
 
 
-def _autocast(device: str) -> State:
-    def write(value: tuple[bool, torch.dtype]) -> None:
-        torch.set_autocast_enabled(device, value[0])
-        torch.set_autocast_dtype(device, value[1])
+def _stack(kind: str, length: Callable[[], int], pop: Callable[[], Any]) -> State:
+    def write(wanted: int) -> None:
+        while length() > wanted:
+            pop()
 
-    read = lambda: (torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))  # noqa: E731
-    return State(f"autocast on {device}", read, write)
+    return State(f"torch {kind} modes", length, write)
+
+
+def _autocast(device: str) -> Iterator[State]:
+    is_on, dtype = partial(torch.is_autocast_enabled, device), partial(torch.get_autocast_dtype, device)
+    yield State(f"autocast on {device}", is_on, partial(torch.set_autocast_enabled, device))
+    yield State(f"autocast on {device}", dtype, partial(torch.set_autocast_dtype, device))
 
 
 def _backends() -> Iterator[State]:
@@ -116,7 +106,7 @@ STATES = (
     State("the default dtype", torch.get_default_dtype, torch.set_default_dtype),
     State("the number of threads", torch.get_num_threads, torch.set_num_threads),
     State("grad mode", torch.is_grad_enabled, torch.set_grad_enabled),
-    State("inference mode", torch.is_inference_mode_enabled, _keep),
+    State("inference mode", torch.is_inference_mode_enabled, lambda _: None),  # the context of a run ends it
     State("warn always", torch.is_warn_always_enabled, torch.set_warn_always),
     State(
         "anomaly mode",
@@ -139,18 +129,10 @@ STATES = (
         torch._C._set_check_sparse_tensor_invariants,
     ),
     State("hooks on saved tensors", lambda: torch._C._autograd._top_saved_tensors_default_hooks(True), _set_hooks),
-    State(
-        "torch function modes",
-        torch._C._len_torch_function_stack,
-        _pop(torch._C._len_torch_function_stack, torch._C._pop_torch_function_stack),
-    ),
-    State(
-        "torch dispatch modes",
-        torch._C._len_torch_dispatch_stack,
-        _pop(torch._C._len_torch_dispatch_stack, _python_dispatch._pop_mode),
-    ),
-    _autocast("cpu"),
-    _autocast("cuda"),
+    _stack("function", torch._C._len_torch_function_stack, torch._C._pop_torch_function_stack),
+    _stack("dispatch", torch._C._len_torch_dispatch_stack, _python_dispatch._pop_mode),
+    *_autocast("cpu"),
+    *_autocast("cuda"),
     State("autocast's cache", torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled),
     *_backends(),
     State("NumPy's print options", np.get_printoptions, lambda options: np.set_printoptions(**options)),
@@ -158,7 +140,7 @@ STATES = (
     State("the decimal context", lambda: repr(decimal.getcontext()), lambda _: decimal.setcontext(decimal.Context())),
     State("warnings.warn", lambda: warnings.warn, lambda warn: setattr(warnings, "warn", warn)),
     State("the working directory", os.getcwd, os.chdir),
-    State("the environment", os.environ.copy, _set_environment),
+    State("the environment", os.environ.copy, lambda wanted: (os.environ.clear(), os.environ.update(wanted))),
     State("sys.path", sys.path.copy, lambda path: sys.path.__setitem__(slice(None), path)),
     State("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     State("the profile function", sys.getprofile, sys.setprofile),
@@ -180,21 +162,12 @@ FUNCTIONS = [value for value in vars(torch.nn.functional).values() if isinstance
 
 def _files() -> dict[str, str]:
     """Open files by number; none where the system does not list them."""
-    try:
-        numbers = os.listdir("/proc/self/fd")
-    except OSError:
-        return {}
     files = {}
-    for number in numbers:
-        try:
-            files[number] = os.readlink(f"/proc/self/fd/{number}")
-        except OSError:  # the listing's own
-            continue
+    with suppress(OSError):
+        for number in os.listdir("/proc/self/fd"):
+            with suppress(OSError):  # the listing's own
+                files[number] = os.readlink(f"/proc/self/fd/{number}")
     return files
-
-
-def _is_hooks(name: str, value: Any) -> bool:
-    return name.startswith("_global_") and isinstance(value, dict)
 
 
 class World:
@@ -244,7 +217,10 @@ class World:
                     state.write(value)
             changed += self._changed_attributes()
             changed += [f"the thread {thread.name} running" for thread in set(threading.enumerate()) - threads]
-            changed += _left_open(files)
+            opened = [f"{path} open" for number, path in _files().items() if files.get(number) != path]
+            if opened:
+                gc.collect()  # closes what only a cycle of references holds
+            changed += opened
             if atexit._ncallbacks() > callbacks and len(sys.modules) == len(modules):
                 changed.append("a function that is called when the process ends")
 
@@ -264,7 +240,7 @@ class World:
             (f"{name}.{attribute}", value, value.copy())
             for (name, _), attributes in zip(self._attributes.values(), self._before)
             for attribute, value in attributes.items()
-            if _is_hooks(attribute, value)
+            if attribute.startswith("_global_") and isinstance(value, dict)
         ]
         self.modules = len(sys.modules)
         if self.modules > FROZEN[0] + MANY:
@@ -336,13 +312,6 @@ def _put_back_names(now: dict[str, Any], before: dict[str, Any], owner: str) -> 
 def _internals(function: FunctionType) -> tuple[Any, Any, Any]:
     """What a function is made of, and what may be changed without putting another in its place."""
     return function.__code__, function.__defaults__, function.__kwdefaults__
-
-
-def _left_open(before: dict[str, str]) -> list[str]:
-    new = {number: path for number, path in _files().items() if before.get(number) != path}
-    if new:
-        gc.collect()  # closes what only a cycle of references holds
-    return [f"{path} open" for path in new.values()]
 
 
 def clear_last_value() -> None:
