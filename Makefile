@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 # The book: every claim verified on this machine. With TORCH, docs/verdicts keeps what was found.
 verify: $(VENV)/installed
 	$(BIN)/pytest spec $(if $(TORCH),--device=cpu --verdicts=docs/verdicts/torch-$(TORCH).json)
+	$(if $(TORCH),$(BIN)/python docs/keep.py)
 
 # Everything: lint and types, book and tests with branch coverage, and every claim proved able to fail.
 test: lint $(VENV)/site
@@ -19,15 +20,16 @@ test: lint $(VENV)/site
 prove: $(VENV)/installed
 	$(BIN)/pytest spec --prove
 
-# What docs/ keeps of a run under every wrong PyTorch, and README's badges: the site shows them.
+# What docs/ keeps of a run under every wrong PyTorch, and README's badge: the site shows both.
 kept: $(VENV)/installed
 	mkdir -p build
 	$(BIN)/pytest spec --prove-all --device=cpu --verdicts=build/proof.json
 	$(BIN)/python docs/keep.py build/proof.json
 
-# What the harness costs against plain exec; the ratio stands in brackets behind the medians.
+# What the harness costs against plain exec, and many trainings at once against JAX, where it is installed; the ratio
+# stands in brackets behind the times.
 bench: $(VENV)/installed
-	$(BIN)/pytest tests/bench_harness.py --benchmark-columns=min,median,max
+	$(BIN)/pytest tests/bench_*.py --benchmark-columns=min,median,max
 
 # symptoms.md, names.md and the first lines of each chapter, written anew from the claims.
 indexes: $(VENV)/installed

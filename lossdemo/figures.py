@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, Adam
 
-from lossdemo import closed_form, data, train
+from lossdemo import closed_form, data, ensemble, train
 from lossdemo.plot import BLANK, DASHDOT, DASHED, DOTTED, FAINT, INK, METADATA, SOLID, STYLE, WIDTH, Array, Look, panels
 from lossdemo.train import History
 
@@ -353,6 +353,34 @@ def label_smoothing() -> Figure:
     return figure
 
 
+def slopes() -> Figure:
+    """How often each slope is learned by MSE and by MAE in a thousand draws, without outliers and with two of 21."""
+    figure, [row] = panels(1, 2)
+    random = np.random.default_rng(0)
+    exact: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
+    x = np.linspace(-1.5, 1.5, 21)[:, None]
+    noisy = 2 * x + 1 + random.standard_normal((1000, 21, 1))
+    model = nn.utils.skip_init(nn.Linear, 1, 1, **exact)
+    bins = np.arange(0.85, 4.8, 0.1)
+    runs = [
+        ("MSE", SOLID, nn.MSELoss(), ((2.5, 125), (3.95, 130))),
+        ("MAE", DASHED, nn.L1Loss(), ((0.85, 80), (1.2, 80))),
+    ]
+    for i, (axes, above) in enumerate(zip(row, (0, 10))):
+        targets = noisy + above * (x > 1.3)
+        inputs, outputs = (torch.tensor(np.broadcast_to(each, noisy.shape), **exact) for each in (x, targets))
+        for name, look, criterion, places in runs:
+            lines = {"weight": torch.zeros(1000, 1, 1, **exact), "bias": torch.zeros(1000, 1, **exact)}
+            for lr in (0.3, 0.03):
+                lines = ensemble.fit(model, criterion, lines, inputs, outputs, 40, lr=lr).parameters
+            counts, _ = np.histogram(lines["weight"], bins)
+            _plot(axes, np.repeat(bins, 2)[1:-1], np.repeat(counts, 2), look, name, places[i])
+        axes.axvline(2, color=FAINT, linewidth=0.7, zorder=0)
+        title = "2 of 21 targets 10 too high" if above else "noise alone"
+        axes.set(title=f"lines of 1000, {title}", xlabel="slope, true 2", ylim=(0, 190))
+    return figure
+
+
 def _descend(
     criterion: Any, design: Array, targets: Array, start: list[float], optimizer: Any, steps: int, **arguments: Any
 ) -> History:
@@ -442,7 +470,17 @@ def _arrow(axes: Axes, color: str, *points: Place) -> None:
 
 
 _LOSSES = (regression_losses, binary_losses, class_losses, distribution_losses, ranking_losses, label_smoothing)
-_OTHERS = (loop, reduction, saturation, alignments, telephone_calls, optimizer_paths, standardized, sigmoid_start)
+_OTHERS = (
+    loop,
+    reduction,
+    saturation,
+    alignments,
+    telephone_calls,
+    optimizer_paths,
+    standardized,
+    sigmoid_start,
+    slopes,
+)
 FIGURES: dict[str, Callable[[], Figure]] = {draw.__name__.replace("_", "-"): draw for draw in (*_LOSSES, *_OTHERS)}
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from lossdemo.processes import watching
 from lossdemo.verify import prove
 from lossdemo.verify.claims import WITHOUT_CLAIMS, Book, Claim, Page, slug
 from lossdemo.verify.items import not_run_because
@@ -275,6 +276,7 @@ def watch(book: Book, names: list[Name]) -> None:
     A claim of another release of torch is run as far as it goes here. What torch calls by itself is not noted, nor what
     the chapter's preamble calls before its claims.
     """
+    prove.compile_forward_mode()
     owners = {target: name for name in names for target in name.targets}
     for name in names:
         if name.kind == OPTIMIZERS:  # the first one of a class wraps the `step` of the class
@@ -282,6 +284,12 @@ def watch(book: Book, names: list[Name]) -> None:
         elif not name.targets:
             code = {claim.id: "".join(example.source for example in claim.examples) for claim in book}
             name.calls |= {claim: set() for claim in code if f".{name.names[0]}" in code[claim]}
+
+    def take(seen: list[dict[str, set[str]]]) -> None:  # by a process that a claim forked
+        for name, calls in zip(names, seen):
+            for caller, passed in calls.items():
+                name.calls.setdefault(caller, set()).update(passed)
+
     for claim in book:
         if claim.needs and not_run_because(claim, Setting()):
             continue
@@ -296,7 +304,7 @@ def watch(book: Book, names: list[Name]) -> None:
             if not by_torch and examples and int(examples[-1]) >= len(claim.preamble):
                 owners[target].calls.setdefault(claim.id, set()).update(_passed(function, args, kwargs))
 
-        with watched(owners, note):
+        with watched(owners, note), watching(lambda: [name.calls for name in names], take):
             run(claim, Setting())
 
 

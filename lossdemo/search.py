@@ -213,7 +213,7 @@ class Index:
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = dict(enumerate(entries, 1))
-        columns = "title, symptoms, text, tokenize = \"porter unicode61 tokenchars '.-+'\""
+        columns = "title, symptoms, text, tokenize = \"porter ascii tokenchars '.-+'\""
         try:
             import sqlite3
 

@@ -490,3 +490,22 @@ def test_the_alignments_are_those_that_ctc_sums() -> None:
         assert sum(count for count, (there, _) in zip(counts, circles, strict=True) if there == x) == paths
     lines = [patch for patch in axes.patches if isinstance(patch, PathPatch)]
     assert sum(line.get_linewidth() for line in lines) == pytest.approx(3 * 0.8 * paths)
+
+
+def test_the_slopes_are_those_of_a_thousand_lines() -> None:
+    """Each histogram has all lines in it; MSE's are least squares, and MAE's spread more and are carried less far."""
+    random, x = np.random.default_rng(0), np.linspace(-1.5, 1.5, 21)
+    targets = 2 * x + 1 + random.standard_normal((1000, 21))
+    for axes, above in zip(drawn("slopes").axes, (0, 10)):
+        found = {}
+        for name in ("MSE", "MAE"):
+            edges, counts = line(axes, name)
+            assert counts[::2].sum() == 1000
+            middles = (edges[::2] + edges[1::2]) / 2
+            mean = (counts[::2] * middles).sum() / 1000
+            found[name] = mean, (counts[::2] * (middles - mean) ** 2).sum() / 1000
+        exact = (targets + above * (x > 1.3)) @ x / (x @ x)
+        counts, _ = np.histogram(exact, np.append(edges[::2], edges[-1]))
+        np.testing.assert_allclose(line(axes, "MSE")[1][::2], counts, atol=1)
+        assert found["MAE"][1] > 1.15 * found["MSE"][1]
+        assert abs(found["MAE"][0] - 2) < abs(found["MSE"][0] - 2) / 4 + 0.02

@@ -123,7 +123,7 @@ def test_words_are_stemmed_as_sqlite_stems_them(script: playwright.Page) -> None
     others = ["yyed", "syzygys", "tyed", "ßs", "λs", "a" * 64 + "s"]
     words = [*WORDS, *(word + ending for word in WORDS for ending in ENDINGS), *others]
     INDEX._db.execute(
-        "CREATE VIRTUAL TABLE IF NOT EXISTS stems USING fts5(word, tokenize = \"porter unicode61 tokenchars '.-+'\")"
+        "CREATE VIRTUAL TABLE IF NOT EXISTS stems USING fts5(word, tokenize = \"porter ascii tokenchars '.-+'\")"
     )
     INDEX._db.execute("CREATE VIRTUAL TABLE IF NOT EXISTS stemmed USING fts5vocab(stems, instance)")
     INDEX._db.executemany("INSERT INTO stems VALUES (?)", ([word] for word in words))
@@ -170,14 +170,15 @@ def test_every_title_is_answered_alike_in_pieces_and_misspelt(script: playwright
 
 
 ASKED = st.sampled_from([*WORDS, *re.findall(r"\S+", " ".join(entry.title for entry in ENTRIES))])
-TYPED = st.one_of(ASKED, ASKED, ASKED, st.floats(-3, 3).map("{:.2f}".format), st.text(max_size=6))
+KNOWN = st.characters(exclude_categories=["Cs", "Cn"])  # to a newer browser what Python does not know may be a letter
+TYPED = st.one_of(ASKED, ASKED, ASKED, st.floats(-3, 3).map("{:.2f}".format), st.text(KNOWN, max_size=6))
 
 
 @settings(max_examples=40)
 @given(st.lists(st.lists(TYPED, min_size=1, max_size=7).map(" ".join), min_size=5, max_size=5))
 def test_any_text_is_answered_alike(script: playwright.Page, questions: list[str]) -> None:
     """In words of the book, in numbers, in any script."""
-    assert differing(script, [re.sub("[\ud800-\udfff]", "", question) for question in questions]) == []
+    assert differing(script, questions) == []
 
 
 def test_an_answer_takes_less_than_a_tenth_of_a_second(script: playwright.Page) -> None:

@@ -7,6 +7,7 @@
 
 const { tables, formulas, headings, chapters } = window.CLAIMS;
 const RAW = new RegExp(tables.raw, "gu");
+const ONE = new RegExp(`^(?:${tables.raw})$`, "u");
 const PARTS = new RegExp(tables.parts, "gu");
 const NUMBER = new RegExp(`^(?:${tables.number})$`, "i");
 const SIGNED = /^-?[0-9]/;
@@ -83,8 +84,8 @@ const STEP_2 = {
 };
 const STEP_3 = { ical: "ic", ness: "", icate: "ic", iciti: "ic", ful: "", ative: "", alize: "al" };
 const STEP_4 = {
-  al: "", ance: "", ence: "", er: "", ic: "", able: "", ible: "", ant: "", ement: "", ment: "", ent: "", ion: "", ou: "",
-  ism: "", ate: "", iti: "", ous: "", ive: "", ize: "",
+  al: "", ance: "", ence: "", er: "", ic: "", able: "", ible: "", ant: "", ement: "", ment: "", ent: "", ion: "",
+  ou: "", ism: "", ate: "", iti: "", ous: "", ive: "", ize: "",
 };
 
 /** Vowels and consonants, as v and c: a y behind a consonant is a vowel. Beyond ASCII a letter has several bytes. */
@@ -171,6 +172,7 @@ function asked(text) {
 }
 
 const isNumber = (word) => SIGNED.test(word.ways[0]);
+// The same error has others elsewhere: shapes and values, and `RuntimeError` before it or not.
 const isSaidOtherwise = (word) => isNumber(word) || /(Error|Warning)$/.test(word.typed);
 
 /** With those of these numbers that round to it, as 0.693 does to 0.69, if it has two digits and a point. */
@@ -385,10 +387,9 @@ class Index {
     const symptoms = headings.filter(([page]) => page === "symptoms");
     const fits = symptoms.filter(([, title]) => common(said, about(indexed(title))).both === said.size);
     if (said.size && fits.length === 1) return fits[0];
-    const [raw] = text.match(RAW) ?? [];
-    const isName = ([page, title]) =>
-      page === "names" && title.match(/`[^`]+`/g)?.some((name) => last(words(name.slice(1, -1))) === last(words(raw)));
-    const name = raw === text && headings.find(isName);
+    const isNamed = ([page, title]) =>
+      page === "names" && title.match(/`[^`]+`/g)?.some((name) => last(words(name.slice(1, -1))) === last(words(text)));
+    const name = ONE.test(text) && headings.find(isNamed);
     return name || (said.size ? this.elected(symptoms, said, found) : undefined);
   }
 
@@ -538,14 +539,15 @@ class Page {
 
   /** To the pages where one can look around. */
   lead() {
-    this.see.append("Or look through ", link("symptoms.html", "the symptoms"), " and ", link("names.html", "the names"));
+    const [symptoms, names] = [link("symptoms.html", "the symptoms"), link("names.html", "the names")];
+    this.see.append("Or look through ", symptoms, " and ", names, ".");
   }
 
   /** Says what can be asked. */
   invite() {
     this.count.textContent = "Type what you see, a name, a number or the text of an error.";
-    this.see.replaceChildren("For example: ");
-    for (const text of EXAMPLES) this.see.append(link(`?q=${encodeURIComponent(text)}`, text), " ");
+    const examples = EXAMPLES.flatMap((text) => [" · ", link(`?q=${encodeURIComponent(text)}`, text)]);
+    this.see.replaceChildren("For example: ", ...examples.slice(1));
     this.results.replaceChildren();
     this.more.hidden = true;
   }

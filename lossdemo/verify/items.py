@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import operator
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -201,8 +202,10 @@ def not_run_because(claim: Claim, setting: Setting) -> str | None:
         return "torch finds no CUDA device"
     if claim.needs == "cuda" and setting.device != "cuda":
         return "the claim needs cuda"
-    if claim.needs == "processes" and not torch.distributed.is_available():
-        return "the claim needs torch.distributed, which this torch is built without"
+    if claim.needs == "processes" and not (hasattr(os, "fork") and torch.distributed.is_available()):
+        return "the claim needs processes, which this system or this build of torch does not fork and connect"
+    if claim.needs == "processes" and setting.device != "cpu":
+        return "the claim needs processes, and CUDA does not work in a forked one"
     for release, holds, word in ((claim.since, operator.ge, "since"), (claim.until, operator.le, "until")):
         here = release and installed(release.package)
         if release and (not here or not holds(here[1], release.version)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
 
+from lossdemo.processes import watching
 from lossdemo.verify import items
 from lossdemo.verify.claims import Claim
 from lossdemo.verify.kept import Fate, Fates, claim_key, mutant_key
@@ -73,6 +76,15 @@ class Watch:
             self.noticeable |= {mutant.name for mutant in self.waiting[target] if _differs(mutant, call)}
             self.waiting[target] = [m for m in self.waiting[target] if m.name not in self.noticeable]
 
+    def seen(self) -> tuple[set[str], set[str]]:
+        """What a process that the claim forked saw, for `take`."""
+        return self.called, self.noticeable
+
+    def take(self, seen: tuple[set[str], set[str]]) -> None:
+        """Note what was seen in another process."""
+        self.called |= seen[0]
+        self.noticeable |= seen[1]
+
 
 def _differs(mutant: Mutant, call: Call) -> bool:
     try:
@@ -113,7 +125,11 @@ def fate(claim: Claim, setting: Setting, mutant: Mutant) -> tuple[Fate | None, s
 
         return noting(mutant.make(noting(original, of_original)), of_mutant)
 
-    with replaced(mutant.target, make):
+    def take(raised: tuple[list[Exception], list[Exception]]) -> None:
+        of_original.extend(raised[0])
+        of_mutant.extend(raised[1])
+
+    with replaced(mutant.target, make), watching(lambda: (of_original, of_mutant), take):
         failure = run(claim, setting)
     if failure is None:
         return "survived", ""
@@ -142,7 +158,8 @@ class Trial:
         """Run the claim as it is; where it holds, again under each mutant that is needed and that it could notice."""
         watch = Watch(mutants)
         around = lambda: watched([*watch.waiting], watch)  # noqa: E731
-        failure = run_compared(self.claim, self.setting, world, around)
+        with watching(watch.seen, watch.take):
+            failure = run_compared(self.claim, self.setting, world, around)
         for mutant in mutants if failure is None else ():
             if mutant.name not in watch.noticeable:
                 self.idle |= {mutant.name} if mutant.target in watch.called else set()
@@ -192,6 +209,7 @@ class Prover:
 
     def verify(self, claim: Claim, setting: Setting) -> Verdict:
         """A failure where the claim does not hold, where no mutant breaks it, or where a mutant crashed."""
+        compile_forward_mode()
         kept = self.kept.get(self.key(claim, setting), {})
         trial = Trial(claim, setting, {name: kept[key] for name, key in self.keys.items() if key in kept})
         rest = [mutant for mutant in self.here if mutant.name not in trial.fates]
@@ -308,8 +326,16 @@ class Prover:
             terminalreporter.write_line(line, red=bad)
 
 
-def _cost(claim: Claim) -> tuple[int, int]:
+@cache
+def compile_forward_mode() -> None:
+    """Torch compiles parts of it from their source at its first use, and then finds nothing that is watched."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.func.jvp(torch.sin, (torch.zeros(()),), (torch.ones(()),))
+
+
+def _cost(claim: Claim) -> tuple[bool, int, int]:
     """A guess at what a claim costs before it ever ran: its largest number is mostly how often it does something."""
     code = " ".join(example.source for example in (*claim.preamble, *claim.examples))
     loops = re.sub(r"\b(?:nn|torch)\.[\w.]+\([^()]*\)", "", code)  # sizes of layers and tensors, which cost little
-    return max(map(int, re.findall(r"\d+", loops)), default=0), len(code)
+    return claim.needs == "processes", max(map(int, re.findall(r"\d+", loops)), default=0), len(code)

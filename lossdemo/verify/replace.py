@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from lossdemo.processes import watching
 from lossdemo.verify import items
 from lossdemo.verify.claims import BASES, Claim
 from lossdemo.verify.kept import claim_key
@@ -80,6 +81,7 @@ class Replacer:
                 stack.enter_context(dynamo.config.patch(recompile_limit=MANY, accumulated_recompile_limit=MANY))
             for target, stand_in in stand_ins.items():
                 stack.callback(stand_in.leave)
+                stack.enter_context(watching(stand_in.seen, stand_in.take))
                 for home in self.homes[target]:
                     stack.enter_context(replaced(home, lambda _, made=stand_in.in_place: made))
             yield

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import torch
 
+from lossdemo.processes import InProcess
 from lossdemo.verify.claims import Claim
 from lossdemo.verify.compare import OutputChecker, mismatch
 from lossdemo.verify.world import STATES, World, clear_last_value
@@ -56,6 +57,8 @@ def torch_as(setting: Setting) -> Generator[None]:
     try:
         with warnings.catch_warnings(), torch.inference_mode(False):
             warnings.simplefilter("error")
+            # Torch 2.15 says this of itself, at the first use of forward mode in a process.
+            warnings.filterwarnings("ignore", r"`torch\.jit\.script` is deprecated", FutureWarning)
             torch.set_default_device(None if setting.device == "cpu" else setting.device)
             torch.set_default_dtype(setting.dtype)
             torch.set_num_threads(setting.threads)
@@ -167,7 +170,8 @@ def _exception(example: doctest.Example, error: BaseException) -> str:
     # The frames of doctest itself come first, and tell the reader nothing.
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != doctest.__file__]
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames)]
-    text = "".join([*lines, *traceback.format_exception_only(error)])
+    cause = [str(error.__cause__)] if isinstance(error.__cause__, InProcess) else []
+    text = "".join([*lines, *traceback.format_exception_only(error), *cause])
     return _message(example, "Raised", text)
 
 

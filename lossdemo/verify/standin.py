@@ -42,6 +42,19 @@ class StandIn:
         self.calls = self.within = 0
         self.lacks, self.kinds, self.raised, self.warned = "", [], [], set()
 
+    def seen(self) -> tuple[int, set, str, list[str], list[Exception]]:
+        """What a process that the claim forked saw, for `take`."""
+        return self.calls, self.warned, self.lacks, self.kinds, self.raised
+
+    def take(self, seen: tuple[int, set, str, list[str], list[Exception]]) -> None:
+        """Add what was seen in another process."""
+        calls, warned, lacks, kinds, raised = seen
+        self.calls += calls
+        self.warned |= warned
+        self.lacks = self.lacks or lacks
+        self.kinds += kinds
+        self.raised += raised
+
     def _wrapped(self, function: Function, original: Function, inside: Function | None = None) -> Function:
         signatures = signature(original), signature(getattr(function, "forward", function))
 

@@ -37,6 +37,7 @@ _COMPILED = ("__builtins_dict__", "__compiled_fn_", "__import_", "__resume_at_")
 _COUNTERS = ("__warningregistry__", "next_id", "filters", "showwarning", "_showwarnmsg_impl")
 _COUNTERS += ("last_exc", "last_type", "last_value", "last_traceback")
 _COUNTERS += ("Storage",)  # torch's own sign of the default dtype, which is compared by itself
+_COUNTERS += ("_default_device_type",)  # of torch.utils.checkpoint, which asks for the device at its first use
 FROZEN = [0]  # modules there were when what they brought was last taken out of the collection of garbage
 MANY = 100  # modules: torch brings 1,000, and its first optimizer 800
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
