@@ -8,12 +8,13 @@
     >>> run(work)
     [3.0, 3.0]
 
-The processes are forked, so that `work` may be any function, and sees all that was made before. It takes an eighth of a
-second, or a second more at the first call of a process that has made no optimizer yet.
+The processes are forked, so that `work` may be any function, and sees all that was made before. It takes a tenth of a
+second at most on a quiet machine, and a second more at the first call of a process that has made no optimizer yet.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import shutil
@@ -28,7 +29,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from multiprocessing.connection import Connection, Pipe, wait
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -59,18 +60,21 @@ def run(work: Callable[[int], Result], count: int = 2, *, limit: float = 30.0) -
         TimeoutError: if one has not finished within `limit`.
         RuntimeError: if one ended without a word, as by a signal, or returned what cannot be pickled.
     """
-    import torch._dynamo  # noqa: F401 — each process would import it anew, which takes a second
+    import torch._dynamo  # each process would import it anew, which takes a second
 
-    end = time.monotonic() + limit
+    with torch.autograd.profiler.record_function("run"):
+        pass  # DDP does so in each forward, and its first import takes as long as the group
+    parent, end = os.getpid(), time.monotonic() + limit
     directory = tempfile.mkdtemp(prefix="lossdemo-")
     children: dict[Connection, tuple[int, int]] = {}  # rank and process by where its result comes from
     results: dict[int, Result] = {}
     try:
         for rank in range(count):
             receiver, sender = Pipe(duplex=False)
-            parent, pid = os.getpid(), _fork()
+            pid = _fork()
             if pid == 0:
                 _be(parent, rank, count, work, sender, os.path.join(directory, "store"), limit)
+                os._exit(1)
             sender.close()
             children[receiver] = rank, pid
         while len(results) < count:
@@ -82,9 +86,15 @@ def run(work: Callable[[int], Result], count: int = 2, *, limit: float = 30.0) -
                 if receiver in ready:
                     results[rank] = _received(receiver, rank)
     finally:
+        if os.getpid() != parent:  # whatever was raised there, a process does not go on where this one was
+            os._exit(1)
+        for _, pid in children.values():
+            for kill in (os.killpg, os.kill):  # with what the process forked; it may not have had time for a group
+                with suppress(OSError):
+                    kill(pid, signal.SIGKILL)
         for receiver, (_, pid) in children.items():
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            with suppress(ChildProcessError):  # where SIGCHLD is ignored nobody is waited for
+                os.waitpid(pid, 0)
             receiver.close()
         shutil.rmtree(directory, ignore_errors=True)
     return [results[rank] for rank in range(count)]
@@ -110,35 +120,55 @@ def _fork() -> int:
 
 def _be(
     parent: int, rank: int, count: int, work: Callable[[int], Any], sender: Connection, store: str, limit: float
-) -> NoReturn:
+) -> None:
     """The life of a process: its result or error is sent, and then it waits to be killed, as others may need it."""
+    pid = os.getpid()
+    os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, limit + 1)  # should the parent be no more, and the work without end
-    result = error = None
+    result, error, text = b"", None, ""
     try:
         _join(rank, count, store, limit)
-        result = work(rank)
+        result = _sendable(work(rank), f"rank {rank} returned what cannot be pickled")
+    except BaseException as raised:
+        text = f"\nRank {rank}:\n{''.join(traceback.format_exception(raised))}"
+        error = raised if isinstance(raised, Exception) else RuntimeError(f"rank {rank}: {raised!r}")
+    if os.getpid() == pid:  # or it was forked by the work, and came back
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-    except BaseException as raised:  # whatever it is, this process does not go on where the parent was
-        error = raised
-    seen = [read() for read, _ in _WATCHING]
-    text = f"\nRank {rank}:\n{''.join(traceback.format_exception(error))}" if error else ""
-    if error and not isinstance(error, Exception):
-        error = RuntimeError(f"rank {rank}: {error!r}")
-    try:
-        message = pickle.dumps((result, error, text, seen))
-        pickle.loads(message)  # some errors can be written, but not read
-    except Exception as refusal:
-        what = f"raised {error!r}" if error else f"returned what cannot be pickled: {refusal}"
-        message = pickle.dumps((None, RuntimeError(f"rank {rank} {what}"), text, None))
-    with suppress(BaseException):
-        sender.send_bytes(message)
+            with suppress(Exception):
+                stream.flush()
+        message = io.BytesIO()
+        _Pickler(message, rank).dump((result, error, text, [read() for read, _ in _WATCHING]))
+        sender.send_bytes(message.getvalue())
         while os.getppid() == parent:
             time.sleep(0.05)
-    os._exit(1)
+
+
+class _Pickler(pickle.Pickler):
+    """Writes an error that cannot be pickled as a RuntimeError that names it, the same one wherever it occurs."""
+
+    def __init__(self, file: io.BytesIO, rank: int) -> None:
+        super().__init__(file)
+        self.rank = rank
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, BaseException):
+            try:
+                _sendable(value, "")
+            except RuntimeError:
+                return RuntimeError, (f"rank {self.rank} raised {value!r}",)
+        return NotImplemented
+
+
+def _sendable(value: Any, otherwise: str) -> bytes:
+    try:
+        message = pickle.dumps(value)
+        pickle.loads(message)  # some errors can be written, but not read
+    except BaseException as refusal:
+        raise RuntimeError(f"{otherwise}: {refusal}") from None
+    return message
 
 
 def _join(rank: int, count: int, store: str, limit: float) -> None:
@@ -158,10 +188,10 @@ def _join(rank: int, count: int, store: str, limit: float) -> None:
 def _received(receiver: Connection, rank: int) -> Any:
     try:
         result, error, text, seen = pickle.loads(receiver.recv_bytes())
-    except EOFError:
+    except (EOFError, OSError):  # nothing came, or a part
         raise RuntimeError(f"rank {rank} ended without a word") from None
     for (_, take), one in zip(_WATCHING, seen or ()):
         take(one)
     if error is not None:
         raise error from InProcess(text)
-    return result
+    return pickle.loads(result)

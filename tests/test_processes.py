@@ -108,6 +108,13 @@ def test_an_error_comes_with_its_rank_and_traceback() -> None:
     assert time.monotonic() - start < 5
 
 
+class Exits:
+    """It ends the process that pickles it."""
+
+    def __reduce__(self) -> str:
+        sys.exit(4)
+
+
 @pytest.mark.parametrize(
     ("work", "error", "text"),
     [
@@ -117,8 +124,9 @@ def test_an_error_comes_with_its_rank_and_traceback() -> None:
         (lambda rank: os._exit(0), RuntimeError, "ended without a word"),
         (lambda rank: exit(0), RuntimeError, r"rank \d: SystemExit\(0\)"),
         (lambda rank: lambda: 0, RuntimeError, "returned what cannot be pickled: .*lambda"),
+        (lambda rank: Exits(), RuntimeError, "returned what cannot be pickled: 4"),
     ],
-    ids=["all hang", "one hangs", "killed", "leaves", "exits", "cannot be sent"],
+    ids=["all hang", "one hangs", "killed", "leaves", "exits", "cannot be sent", "exits when sent"],
 )
 def test_what_goes_wrong_is_said(work: Callable[[int], object], error: type[Exception], text: str) -> None:
     """A process that hangs, is killed, leaves, or has nothing that can be sent."""
@@ -142,6 +150,38 @@ def test_an_error_that_cannot_be_sent_is_named() -> None:
     with pytest.raises(RuntimeError, match=r"rank \d raised Odd\('odd'\)") as raised:
         run(work)
     assert "in work\n" in str(raised.value.__cause__)
+
+
+def test_a_process_that_the_work_forks_says_nothing_and_is_ended(tmp_path: Path) -> None:
+    """One that comes back from the work too has no result of its own; one that stays does not outlive its rank."""
+
+    def work(rank: int) -> str:
+        if os.fork() == 0:
+            return "forked"
+        if os.fork() == 0:
+            (tmp_path / str(os.getpid())).touch()
+            time.sleep(60)
+        wait_until(lambda: len(pids(tmp_path)) == 2)
+        return "rank"
+
+    assert run(work) == ["rank", "rank"]
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids(tmp_path)))
+
+
+def test_what_was_printed_before_an_error_is_there() -> None:
+    """Also where it is written in blocks."""
+    code = "from lossdemo.processes import run\ndef work(rank):\n    print('here')\n    raise KeyError\nrun(work, 1)\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "here\n"
+
+
+def test_a_parent_that_waits_for_nobody_gets_results() -> None:
+    """Where SIGCHLD is ignored, the system itself forgets the processes."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert run(total) == [3.0, 3.0]
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_an_interrupt_ends_all() -> None:
@@ -243,13 +283,22 @@ def test_calls_in_processes_prove_a_claim(claim: Callable[[str], Claim]) -> None
 
         return call
 
+    def oddly_broken(original: Callable) -> Callable:
+        def call(*args: object, **kwargs: object) -> None:
+            raise Odd(1, 2)
+
+        return call
+
     target = "torch.nn.functional.mse_loss"
     mutants = [Mutant("halved", target, "", halved), Mutant("broken", target, "", broken)]
+    mutants.append(Mutant("oddly broken", target, "", oddly_broken))
     never = Mutant("never", target, "", halved, lambda call: call["reduction"] == "sum")
     trial = prove.Trial(claim(CODE), Setting(), {})
     assert trial.run([*mutants, never], World(), lambda mutant, trial: True) is None
     assert trial.fates == {"halved": "killed"}
     assert trial.idle == {"never"}
+    oddly = trial.crashed.pop("oddly broken")
+    assert "raised Odd('odd')" in oddly
     assert trial.crashed == {"broken": "ZeroDivisionError()"}
 
 
