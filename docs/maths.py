@@ -32,7 +32,7 @@ def drawn(formula: str, inline: bool) -> tuple[str, dict[str, str]]:
     formula = re.sub(r"\s+", " ", formula.strip())
     try:
         image = ziamath.Latex(formula, size=SIZE, inline=inline)
-        svg, below = image.svg(), image.getyofst()
+        svg = image.svg()
     except Exception as error:  # the renderer's own, of many kinds
         raise CannotDraw(f"the formula {formula} cannot be drawn: {error!r}") from error
     # What the renderer does not know it draws as text, or not at all.
@@ -53,7 +53,8 @@ def drawn(formula: str, inline: bool) -> tuple[str, dict[str, str]]:
         if "href" in part.attrib:
             part.set("href", f"#{glyphs[part.get('href', '')][0]}")
     size = " ".join(f'{name}="{image.get(name)}"' for name in ("width", "height", "viewBox"))
-    style = f' style="vertical-align:{below:.1f}px"' if inline else ""
+    _, top, _, height = map(float, image.get("viewBox", "").split())
+    style = f' style="vertical-align:{-top - height:.1f}px"' if inline else ""  # on the line that the text stands on
     drawing = _shorter(f"{size}>{''.join(map(_written, shown))}</svg>")
     return f'<svg role="img" aria-label="{escape(formula)}"{style} {drawing}', dict(glyphs.values())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import filecmp
-import json
 import re
 import shutil
 import subprocess
@@ -20,8 +19,10 @@ from urllib.parse import unquote
 
 import pytest
 
+from lossdemo import books, search
 from lossdemo.script import script
 from lossdemo.verify.claims import Book, Claim
+from lossdemo.verify.verdicts import Verdicts, checksum
 
 ROOT = Path(__file__).parent.parent
 BOOK = Book(ROOT / "spec")
@@ -209,18 +210,30 @@ def the_script(claim: Claim) -> str:
     return script(claim, f"spec/{claim.path.name}").strip()
 
 
-def test_the_front_page_leads_on(site: Served, tab: Any) -> None:
-    """It shows a claim in full, and what is typed into its search gets to the search."""
+def test_the_front_page_shows_a_claim(site: Served, tab: Any) -> None:
+    """In full, as its chapter has it, with links that lead there."""
     tab.goto(site.url)
     assert "Equal losses can have different gradients" in tab.locator(".example").inner_text()
     assert tab.locator(".example div.highlight-python pre").first.inner_text().startswith(">>> ")
-    tab.locator("#find").fill("loss is nan")
-    tab.locator("#find").press("Enter")
-    tab.wait_for_url("**/search.html?q=loss+is+nan")
+    tab.locator(".example .headerlink").focus()
+    tab.keyboard.press("Enter")
+    assert tab.url == f"{site.url}loss.html#equal-losses-can-have-different-gradients"
+
+
+@pytest.mark.parametrize("place", ["#find", ".sidebar-search"])
+@pytest.mark.parametrize(
+    "question",
+    ["loss is nan", "element 0 of tensors does not require grad and does not have a grad_fn", "clip_grad_norm_"],
+)
+def test_what_is_searched_for_is_reached(site: Served, tab: Any, question: str, place: str) -> None:
+    """A symptom, an error's text and a function's name, typed on the front page, lead to a claim as `list` finds it."""
+    first = search.Index(books.read_entries(BOOK.directory)).search(question).found[0].entry
     tab.goto(site.url)
-    tab.locator(".sidebar-search").fill("momentum")
-    tab.locator(".sidebar-search").press("Enter")
-    tab.wait_for_url("**/search.html?q=momentum*")
+    tab.locator(place).fill(question)
+    tab.locator(place).press("Enter")
+    tab.locator("#results a").first.click()
+    assert tab.url == f"{site.url}{first.chapter.removesuffix('.md')}.html#{first.id}"
+    assert tab.locator(f"[id='{first.id}'] > h2").is_visible()
 
 
 def test_a_permalink_leads_to_its_claim(site: Served, tab: Any) -> None:
@@ -260,22 +273,25 @@ def test_code_is_copied_without_prompts_and_output(site: Served, tab: Any) -> No
 
 def test_a_claim_says_what_it_notices(site: Served, tab: Any) -> None:
     """As many wrong PyTorches as the proof has, each with what it says of itself, and a link that opens its fold."""
-    proof = json.loads((ROOT / "docs" / "proof.json").read_text(encoding="utf-8"))
-    record = next(
-        record for record in proof["records"] if record["claim"] == "mse-is-the-average-of-the-squared-differences"
-    )
-    tab.goto(f"{site.url}loss.html")
-    fold = tab.locator(f"[id='{record['claim']}'] .notices")
-    assert fold.locator("summary").inner_text() == f"notices {len(record['killed'])} wrong PyTorches"
+    records = Verdicts.read(ROOT / "docs" / "proof.json").records
+    current = {claim.id: checksum(claim.verified) for claim in BOOK}
+    record = next((one for one in records if one.killed and one.checksum == current.get(one.claim)), None)
+    if not record:
+        pytest.skip("every claim has changed since docs/proof.json was written: make kept")
+    first = record.killed[0]
+    page = CLAIMS[record.claim].path.stem
+    tab.goto(f"{site.url}{page}.html")
+    fold = tab.locator(f"[id='{record.claim}'] .notices")
+    assert fold.locator("summary").inner_text() == f"notices {len(record.killed)} wrong PyTorches"
     fold.locator("summary").click()
-    assert fold.locator("li code").first.inner_text() == record["killed"][0]
-    assert fold.locator("li a").all_inner_texts() == record["killed"]
-    assert fold.locator("li").first.inner_text() != record["killed"][0]
+    fold.locator("li").first.wait_for()
+    assert fold.locator("li a").all_inner_texts() == list(record.killed)
+    assert fold.locator("li").first.inner_text().removeprefix(first).strip()
     fold.locator("li a").first.click()
-    assert tab.url.endswith(f"mutants.html#{record['killed'][0]}")
-    opened = tab.locator(f"[id='{record['killed'][0]}'][open]")
-    opened.locator("li a").get_by_text("MSE is the average of the squared differences").click()
-    assert tab.url.endswith(f"loss.html#{record['claim']}")
+    tab.wait_for_url(f"**/mutants.html#{first}")
+    link = tab.locator(f"[id='{first}'][open] li a[href='{page}.html#{record.claim}']")
+    link.click()
+    assert tab.url.endswith(f"{page}.html#{record.claim}")
 
 
 def test_a_basis_says_what_it_means(site: Served, tab: Any) -> None:
