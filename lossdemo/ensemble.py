@@ -1,22 +1,19 @@
 """Many trainings at once: one model and one loss, and for each member its own start, data and learning rate.
 
 A member goes through what `lossdemo.train.fit` does with `torch.optim.SGD`, up to rounding. `torch.func` computes the
-gradients of all members together; the operations of the first step are recorded, and done again at each later one.
+gradients of all members together; a step's operations are recorded once, and done again at each step.
 
 Source: https://docs.pytorch.org/tutorials/intermediate/ensembling.html
 """
 
-import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
-from torch.func import functional_call, grad_and_value, stack_module_state, vmap
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
 
 
 @dataclass
@@ -36,7 +33,12 @@ class Ensemble:
 
 def stack(models: Sequence[nn.Module]) -> dict[str, Tensor]:
     """Copies of the parameters of models that are built alike, by name, (len(models), *shape) each."""
-    return {name: values.detach().clone() for name, values in stack_module_state([*models])[0].items()}
+    parameters = [dict(model.named_parameters()) for model in models]
+    if len({tuple((name, each.shape) for name, each in named.items()) for named in parameters}) != 1:
+        raise ValueError(
+            "these models have different parameters, or there are none: give one or more models built alike"
+        )
+    return {name: torch.stack([named[name].detach() for named in parameters]) for name in parameters[0]}
 
 
 def fit(
@@ -54,14 +56,14 @@ def fit(
 ) -> Ensemble:
     """Train all members together by SGD, each from its start on its data.
 
-    `model` and `criterion` are called once for each size of batch, and what they did with tensors is done again at each
+    `model` and `criterion` are called once for each size of batch, and what they do with tensors is done again at each
     step: random numbers, as dropout's, are drawn anew, for each member its own; what is counted or chosen in Python
     stays as it was. The model itself is left alone. Its buffers are the same for all members, and what requires no
     gradient does not move.
 
     Args:
         model: how the members are built; its own parameters are not used.
-        criterion: maps predictions and targets of one member to a loss of one element.
+        criterion: maps predictions and targets of one member to a loss of one element; parameters of its own stay.
         start: the parameters by name, (members, *shape) each, as `stack` returns them.
         x: inputs, (members, n, …); `x.expand(members, *x.shape)` gives the same to all without a copy.
         y: targets, (members, n, …).
@@ -76,8 +78,10 @@ def fit(
         The losses and the parameters.
 
     Raises:
+        TypeError: if x, y or the loss is not a tensor, or lr no number.
         ValueError: if names, shapes or lengths do not go together, if a loss has several elements, if `rows` ends too
-            early, or if a layer keeps running statistics, as BatchNorm does in training mode.
+            early or holds no numbers of rows, or if a layer keeps running statistics, as BatchNorm does in training
+            mode.
         RuntimeError: from torch, if the model or the loss asks in Python for the value of a tensor.
     """
     members = _check(model, start, x, y, steps, lr)
@@ -88,6 +92,8 @@ def fit(
 
     def loss(w: list[Tensor], still: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
         value = criterion(functional_call(model, {**still, **dict(zip(moving, w))}, (x,)), y)
+        if not isinstance(value, Tensor):
+            raise TypeError(f"the criterion returned a {type(value).__name__}: return a tensor of one element")
         if value.numel() != 1:
             raise ValueError(f"a member's loss has shape {(*value.shape,)}: reduce it to one element")
         return value.reshape(())
@@ -109,9 +115,10 @@ def fit(
         for chosen in islice([[]] * steps if rows is None else ([each] for each in rows), steps):
             shape = tuple(each.shape for each in chosen)
             if shape not in runs:
-                (value, *state), runs[shape] = _recorded(step, *state, *chosen)
-            else:
-                value, *state = runs[shape](*state, *chosen)
+                _check_rows(chosen, members)
+                products = {torch.ops.aten.bmm.default: _bmm}
+                runs[shape] = make_fx(step, decomposition_table=products)(*state, *chosen).forward
+            value, *state = runs[shape](*state, *chosen)
             losses.append(value)
             if record:
                 path.append(state[: len(moving)])
@@ -126,6 +133,13 @@ def fit(
 
 def _check(model: nn.Module, start: dict[str, Tensor], x: Tensor, y: Tensor, steps: int, lr: float | Tensor) -> int:
     """How many members there are, if all goes together."""
+    for name, given, types, wanted in (
+        ("x", x, Tensor, "a tensor, (members, n, …)"),
+        ("y", y, Tensor, "a tensor, (members, n, …)"),
+        ("lr", lr, (int, float, Tensor), "a number, or a tensor with one for each member"),
+    ):
+        if not isinstance(given, types):
+            raise TypeError(f"{name} is a {type(given).__name__}: give {wanted}")
     members = len(x)
     shapes = {name: (members, *parameter.shape) for name, parameter in model.named_parameters()}
     given = {name: (*values.shape,) for name, values in start.items()}
@@ -143,54 +157,18 @@ def _check(model: nn.Module, start: dict[str, Tensor], x: Tensor, y: Tensor, ste
     return members
 
 
-def _recorded(step: Callable[..., list[Tensor]], *inputs: Tensor) -> tuple[list[Tensor], Callable[..., list[Tensor]]]:
-    """What a step returns, and a function that does its operations again on other inputs of the same shapes."""
-    with _Recorder(inputs) as recorder:
-        outputs = step(*inputs)
-    recorder.graph.output([recorder.node(output) for output in outputs])
-    return outputs, fx.GraphModule(recorder.constants, recorder.graph).forward
+def _check_rows(chosen: Sequence[Tensor], members: int) -> None:
+    for each in chosen:
+        if (
+            each.ndim not in (1, 2)
+            or each.dtype.is_floating_point
+            or each.dtype == torch.bool
+            or (each.ndim == 2 and each.shape[0] not in (1, members))
+        ):
+            kind = f"{(*each.shape,)} of {str(each.dtype).removeprefix('torch.')}"
+            raise ValueError(f"a step's rows are {kind}: give numbers of rows, (batch,) or ({members}, batch)")
 
 
-class _Recorder(TorchDispatchMode):
-    """Writes down the operations on tensors, beneath autograd and vmap: each with the tensors that it got."""
-
-    def __init__(self, inputs: Sequence[Tensor]) -> None:
-        super().__init__()
-        self.graph, self.constants = fx.Graph(), nn.Module()
-        self.nodes: dict[int, tuple[fx.Node, Tensor]] = {}  # by the tensor's id; with it, so that no other gets the id
-        for i, tensor in enumerate(inputs):
-            self.nodes[id(tensor)] = self.graph.placeholder(f"input_{i}"), tensor
-
-    def node(self, value: Any) -> Any:
-        """What stands for a tensor in the graph; one that no operation returned is a constant."""
-        if not isinstance(value, Tensor):
-            return value
-        if id(value) not in self.nodes:
-            name = f"constant_{len(self.nodes)}"
-            self.constants.register_buffer(name, value)
-            self.nodes[id(value)] = self.graph.get_attr(name), value
-        return self.nodes[id(value)][0]
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Do it, and write it down; a matrix product over one column as what it is, for bmm takes ten times as long."""
-        if func is torch.ops.aten.bmm.default and args[0].shape[-1] == 1:
-            func = torch.ops.aten.mul.Tensor
-        result = func(*args, **(kwargs or {}))
-        if isinstance(result, Tensor) and _same(result, args[0] if args else None):
-            self.nodes[id(result)] = self.node(args[0]), result
-            return result
-        node = self.graph.call_function(func, *tree_map(self.node, (args, kwargs or {})))
-        if isinstance(result, Tensor):
-            self.nodes[id(result)] = node, result
-        elif isinstance(result, (tuple, list)):
-            for i, each in enumerate(result):
-                if isinstance(each, Tensor):
-                    self.nodes[id(each)] = self.graph.call_function(operator.getitem, (node, i)), each
-        return result
-
-
-def _same(result: Tensor, given: Any) -> bool:
-    """Whether a view shows all of a tensor as it is."""
-    if not isinstance(given, Tensor) or result is given or result.dtype != given.dtype:
-        return False
-    return (result.data_ptr(), result.shape, result.stride()) == (given.data_ptr(), given.shape, given.stride())
+def _bmm(a: Tensor, b: Tensor) -> Tensor:
+    """A product over a single column is one of numbers: `bmm` takes ten times as long for it."""
+    return (a * b).contiguous() if a.shape[-1] == 1 else NotImplemented

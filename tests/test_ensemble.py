@@ -1,5 +1,6 @@
 """Many trainings at once: equal to the loop, member by member and step by step, and what is refused."""
 
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,19 @@ from lossdemo import ensemble, train
 from lossdemo.verify.run import Setting
 
 MEMBERS, ROWS, STEPS = 3, 8, 12
+
+
+class Tied(nn.Module):
+    """A weight used by two layers, and a parameter that is a single number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.scale = nn.Linear(2, 2), nn.Linear(2, 2), nn.Parameter(torch.randn(()))
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean of the second layer's two numbers, scaled."""
+        return self.scale * self.second(self.first(x).tanh()).mean(1, keepdim=True)
 
 
 class Shifted(nn.Module):
@@ -28,6 +42,14 @@ class Shifted(nn.Module):
         return self.second(self.first(self.first(x).tanh() * self.scale + torch.tensor(0.5)))
 
 
+class Column(nn.Module):
+    """The first input alone, a view with gaps."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, 1)."""
+        return x[:, :1]
+
+
 def network(*layers: Callable[[], nn.Module], out: int = 1) -> nn.Module:
     """Two linear layers with these between them."""
     return nn.Sequential(nn.Linear(2, 4), *(layer() for layer in layers), nn.Linear(4, out))
@@ -40,6 +62,12 @@ CASES = {
     "BatchNorm, MSE": (lambda: network(lambda: nn.BatchNorm1d(4, track_running_stats=False)), F.mse_loss),
     "logits, BCE": (lambda: network(nn.Tanh), lambda z, y: F.binary_cross_entropy_with_logits(z, y.sigmoid())),
     "classes": (lambda: network(nn.ReLU, out=3), lambda z, y: F.cross_entropy(z, (y[:, 0] > 0).long())),
+    "one column, strided": (lambda: nn.Sequential(nn.Flatten(), Column(), nn.Linear(1, 3), nn.Linear(3, 1)), F.l1_loss),
+    "tied and a scalar": (Tied, F.mse_loss),
+    "weighted classes": (
+        lambda: network(nn.ReLU, out=3),
+        lambda z, y: nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 0.5]))(z, (y[:, 0] > 0).long()),
+    ),
     "its own loss": (Shifted, lambda z, y: (z - y).abs().pow(1.5).sum() / torch.tensor([2.0])),
 }
 
@@ -62,7 +90,9 @@ def test_each_member_is_trained_as_by_the_loop(case: str, momentum: float, setti
             for name, parameter in model.named_parameters():
                 assert torch.equal(parameter, start[name][i])
             optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=momentum)
-            history = train.fit(model, criterion, optimizer, x[i], y[i], STEPS, record="parameters")
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "the loss does not depend on unused")
+                history = train.fit(model, criterion, optimizer, x[i], y[i], STEPS, record="parameters")
             torch.testing.assert_close(found.loss[:, i], torch.tensor(history.loss), rtol=1e-4, atol=1e-5)
             for name, steps in history.parameters.items():
                 if name in found.path:
@@ -153,7 +183,13 @@ def test_a_member_that_diverges_leaves_the_others_alone(setting: Setting) -> Non
         ({"x": torch.zeros(MEMBERS, 0, 2), "y": torch.zeros(MEMBERS, 0, 1)}, "neither of them 0"),
         ({"steps": -1}, "steps is -1"),
         ({"lr": torch.ones(2)}, r"lr is \(2,\) for 3 members"),
+        ({"lr": torch.optim.SGD([torch.zeros(1)], lr=0.1)}, "lr is a SGD: give a number"),
+        ({"x": [[1.0]]}, "x is a list: give a tensor"),
+        ({"criterion": lambda z, y: (F.mse_loss(z, y), 1)}, "criterion returned a tuple: return a tensor"),
         ({"rows": torch.zeros(1, MEMBERS, 2, dtype=torch.long)}, "rows has 1 of the 2 steps"),
+        ({"rows": torch.arange(2)}, r"a step's rows are \(\) of int64"),
+        ({"rows": torch.zeros(2, MEMBERS + 1, 2, dtype=torch.long)}, r"a step's rows are \(4, 2\) of int64"),
+        ({"rows": torch.ones(2, MEMBERS, ROWS, dtype=torch.bool)}, r"a step's rows are \(3, 8\) of bool"),
         ({"criterion": nn.MSELoss(reduction="none")}, r"loss has shape \(8, 1\)"),
     ],
 )
@@ -162,8 +198,17 @@ def test_what_does_not_go_together_is_refused(change: dict, words: str) -> None:
     model = nn.Linear(2, 1)
     given = {"criterion": F.mse_loss, "start": ensemble.stack([model] * MEMBERS), "steps": 2, "lr": 0.1}
     given |= {"x": torch.zeros(MEMBERS, ROWS, 2), "y": torch.zeros(MEMBERS, ROWS, 1)}
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((ValueError, TypeError), match=words):
         ensemble.fit(model, **given | change)
+
+
+@pytest.mark.parametrize("models", [[], [nn.Linear(1, 1), nn.Linear(2, 1)], [nn.Linear(1, 1), nn.ReLU()]])
+def test_models_of_different_build_are_not_stacked(models: list[nn.Module]) -> None:
+    """By name and shape; nor are none. Of one build are those whose classes a parametrization has made anew."""
+    with pytest.raises(ValueError, match="give one or more models built alike"):
+        ensemble.stack(models)
+    normed = [nn.utils.parametrizations.weight_norm(nn.Linear(2, 1)) for _ in range(3)]
+    assert ensemble.stack(normed)["parametrizations.weight.original1"].shape == (3, 1, 2)
 
 
 def test_running_statistics_are_refused_in_training_mode(setting: Setting) -> None:
