@@ -225,8 +225,7 @@ def _begin(app: Sphinx) -> None:
 
 def _settle(app: Sphinx, config: Any) -> None:
     """All pages are written anew where what they show besides the book has changed."""
-    files = [*DOCS.glob("*.py"), *DOCS.glob("verdicts/*.json"), *DOCS.glob("proof.json")]
-    config.kept = _digest(sorted(files))
+    config.kept = _digest(sorted(path for path in DOCS.rglob("*.*") if path.suffix != ".pyc"))
     PygmentsBridge.html_formatter = Plain
 
 
