@@ -461,18 +461,18 @@ def _read(file: Path) -> Verdicts:
 
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=FILE)
-@click.option("--format", "form", type=click.Choice(["table", "markdown", "html"]), default="table", show_default=True)
+@click.option("--format", "form", type=click.Choice(["table", "markdown"]), default="table", show_default=True)
 def report(files: tuple[Path, ...], form: str) -> None:
     """Merge verdict FILES into one matrix, claims by setting.
 
     \b
-    Example: lossdemo report cpu.json cuda.json --format html > report.html
+    Example: lossdemo report cpu.json cuda.json --format markdown > report.md
     """
     from lossdemo.verify.matrix import merge
 
     matrix = merge([_read(file) for file in files])
     if form != "table":
-        click.echo(matrix.rendered(form))
+        click.echo(matrix.markdown())
         return
     click.echo("\n".join(matrix.legend))
     terminal.console().print(matrix.table())

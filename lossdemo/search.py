@@ -1,12 +1,13 @@
 """Finds claims by what somebody types: words, names of torch, numbers, whole texts of errors.
 
 SQLite's FTS5 stems, finds and ranks. What it gets is already alike: `_words` spells a word in the American way, takes a
-name apart, and puts the whole of it behind its parts.
+name apart, and puts the whole of it behind its parts. The site's search, docs/static/search.js, ranks in the same way.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from lossdemo.books import Entry
 
 # What torch and its users say in two ways. What can be derived is, as `cross_entropy` from `CrossEntropyLoss`.
-_ALIASES = [("bce", "binary cross entropy"), ("ce", "cross entropy"), ("nll", "negative log likelihood")]
-_ALIASES += [("mse", "mean squared error"), ("mae", "mean absolute error"), ("mae", "l1"), ("kl", "kullback leibler")]
-_ALIASES += [("lr", "learning rate"), ("inf", "infinite"), ("inf", "infinity")]
-_LONG = {name for pair in _ALIASES for name in pair if " " in name}
+ALIASES = [("bce", "binary cross entropy"), ("ce", "cross entropy"), ("nll", "negative log likelihood")]
+ALIASES += [("mse", "mean squared error"), ("mae", "mean absolute error"), ("mae", "l1"), ("kl", "kullback leibler")]
+ALIASES += [("lr", "learning rate"), ("inf", "infinite"), ("inf", "infinity")]
+_LONG = {name for pair in ALIASES for name in pair if " " in name}
 # Words that say nothing of what a question is about.
-_IGNORED = frozenset(
+IGNORED = frozenset(
     re.findall(
         r"\w+",
         """
@@ -39,7 +40,7 @@ _IGNORED = frozenset(
     )
 )
 # What stemming does not make alike. It may be wrong of a word, as it is so on both sides.
-_SPELLINGS = (
+SPELLINGS = (
     (re.compile(r"(?<=\w{3})is(?=(e|ed|er|ers|es|ing|ation|ations)$)"), "iz"),
     (re.compile(r"(?<=\w{2})yse(?=[drs]?$)"), "yze"),
     (re.compile(r"(?<=\w{2})our(?=(s|ed|ing|al|ally|able|hood)?$)"), "or"),
@@ -49,13 +50,17 @@ _SPELLINGS = (
     (re.compile(r"^(rose|risen)$"), "rise"),
     (re.compile(r"^(fell|fallen)$"), "fall"),
 )
-_RAW = re.compile(
-    r"(?<![\w.])(?:(?<![)\]])-)?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?!\w)"  # a number, with its sign
-    r"|[^\W_](?:\w|-(?=[^\W\d_]))*(?:['’]t\b)?"
+RAW = re.compile(
+    r"(?<![\w.])(?:(?<![)\]])-)?[0-9]+(?:\.[0-9]*)?(?:e[-+]?[0-9]+)?(?!\w)"  # a number, with its sign
+    r"|[^\W_](?:\w|-(?=[^\W\d_]))*(?:['’]t(?!\w))?"
 )
-_PARTS = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+\d*(?![a-z])|[^\W_]+")
+LETTERS = str.maketrans("µſςϐϑϕϖϰϱϵ", "μsσβθφπκρε")  # what is the same letter, for who types it
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?(e[-+]?[0-9]+)?|nan|inf|infinity", re.IGNORECASE | re.ASCII)
+_SIGNED = re.compile("-?[0-9]")  # how a number begins that is none but NaN and infinity
+PARTS = re.compile(r"[A-Z]?[a-z]+\d*|[A-Z]+\d*(?![a-z])|[^\W_]+")
+WEIGHTS = (4, 3, 0.1)  # of title, symptoms and text, tuned on questions as users ask them
 BEST = 50  # claims of which titles and symptoms are looked at as a whole
-_LONGEST = 300  # words that are looked up; of a longer text the first and the last, where an error's message stands
+LONGEST = 300  # words that are looked up; of a longer text the first and the last, where an error's message stands
 
 
 class NoSearch(click.UsageError):
@@ -65,12 +70,11 @@ class NoSearch(click.UsageError):
 @cache
 def _words(raw: str) -> tuple[str, ...]:
     """A word as the index has it: its parts, and behind several of them the whole of the name, without `Loss`."""
-    try:
-        return (f"{float(raw):.3g}",)  # 0.6931 as 0.693
-    except ValueError:
-        pass
-    parts = [part.lower() for part in _PARTS.findall(re.sub("n['’]t$", "_not", raw))]
-    for spelling, american in _SPELLINGS:
+    if NUMBER.fullmatch(raw):
+        return (f"{float(raw) + 0:.3g}",)  # 0.6931 as 0.693, -0.0 as 0
+    raw = re.sub(r"[^\w'’-]", "", unicodedata.normalize("NFD", raw))  # without accents
+    parts = [part.lower().translate(LETTERS) for part in PARTS.findall(re.sub("n['’]t$", "_not", raw))]
+    for spelling, american in SPELLINGS:
         parts = [spelling.sub(american, part) for part in parts]
     whole = "".join(parts)
     whole = whole.removesuffix("loss") if len(whole) > 5 else whole
@@ -79,29 +83,29 @@ def _words(raw: str) -> tuple[str, ...]:
 
 def _indexed(lines: Sequence[str]) -> str:
     """Lines as the index has them, with a blank between what comes from two words, and none within."""
-    return "\n".join(" ".join("\t".join(_words(raw)) for raw in _RAW.findall(line)) for line in lines)
+    return "\n".join(" ".join("\t".join(_words(raw)) for raw in RAW.findall(line)) for line in lines)
 
 
 def _names(line: str) -> list[str]:
     """The words of a line; numbers count as one, and exceptions as none, since the same error has others elsewhere."""
     names = [group.rpartition("\t")[2] for group in line.split(" ")]
-    return ["0" if re.match(r"-?\d", name) else name for name in names if not name.endswith(("error", "warning"))]
+    return ["0" if _SIGNED.match(name) else name for name in names if not name.endswith(("error", "warning"))]
 
 
 def _about(line: str) -> set[str]:
     """What a line is about: its words without the endings that FTS5 leaves out of account, too."""
-    names = {group.rpartition("\t")[2] for group in line.split(" ")} - _IGNORED - {""}
+    names = {group.rpartition("\t")[2] for group in line.split(" ")} - IGNORED - {""}
     return {re.sub(r"(?<=\w{3})(?:ing|ed|es|s|e)$", "", name) for name in names}
 
 
 def words(title: str, symptoms: Sequence[str], text: str) -> list[str]:
     """What the index has of a claim. It takes longer than to search, and is kept."""
-    return [_indexed([title]), _indexed(symptoms), _indexed(_pieces(text))]
+    return [_indexed([title]), _indexed(symptoms), _indexed(pieces(text))]
 
 
-def _pieces(text: str) -> list[str]:
-    """A section in what can be shown alone: sentences, and lines of code; without its heading and last paragraph."""
-    pieces: list[str] = []
+def pieces(text: str) -> list[str]:
+    """A section in what can be shown alone: sentences, lines of code, rows; without its heading and last paragraph."""
+    shown: list[str] = []
     prose: list[str] = []
     fenced = False
     for line in [*text.splitlines()[1:], ""]:
@@ -109,12 +113,13 @@ def _pieces(text: str) -> list[str]:
         if not (fenced or fence) and line.strip() and not line.startswith(("|", "#", "<")):
             prose.append(line.strip())
             continue
+        is_shown = line.strip() and not fence and (fenced or not line.startswith("<"))
         joined = re.sub(r"\]\([^)]*\)|!?\[(?=[^]]+\]\()", "", " ".join(prose))  # no targets of links
         if not joined.startswith("Basis: "):
-            pieces += [piece for piece in re.split(r"(?<=[.!?:]) (?=[A-Z`$])", joined) if piece]
-        pieces += [] if fence or not line.strip() else [line.strip()]
+            shown += [piece for piece in re.split(r"(?<=[.!?:]) (?=[A-Z`$])", joined) if piece]
+        shown += [line.strip()] if is_shown else []
         prose, fenced = [], fenced != fence
-    return pieces
+    return shown
 
 
 class _Word(NamedTuple):
@@ -125,7 +130,7 @@ class _Word(NamedTuple):
 
     @property
     def is_number(self) -> bool:
-        return self.ways[0].lstrip("-")[0].isdigit()
+        return bool(_SIGNED.match(self.ways[0]))
 
     @property
     def query(self) -> str:
@@ -144,20 +149,20 @@ class _Word(NamedTuple):
 
 def _asked(text: str) -> list[_Word]:
     """The words of a question, each once; those that say nothing only where there are no others."""
-    typed = _RAW.findall(text)
-    typed = typed if len(typed) <= _LONGEST else [*typed[: _LONGEST // 2], *typed[-_LONGEST // 2 :]]
+    typed = RAW.findall(text)
+    typed = typed if len(typed) <= LONGEST else [*typed[: LONGEST // 2], *typed[-LONGEST // 2 :]]
     found: dict[tuple[str, ...], _Word] = {}
     while typed:
         number = next((n for n in (4, 3, 2) if _phrase(typed[:n]) in _LONG), 1)
         ways = [_phrase(typed[:number]).removesuffix(" loss"), *(_words(typed[0])[-1:] if number == 1 else ())]
-        for one, other in (*_ALIASES, *_ALIASES):
+        for one, other in (*ALIASES, *ALIASES):
             for old, new in ((one, other), (other, one)):
                 others = [f" {way} ".replace(f" {old} ", f" {new} ").strip() for way in ways]
                 ways += [way for way in others if way not in ways]
         word = _Word(" ".join(typed[:number]), tuple(dict.fromkeys([*ways, *(way.replace(" ", "") for way in ways)])))
         found.setdefault(word.ways, word)
         typed = typed[number:]
-    return [word for word in found.values() if word.ways[0] not in _IGNORED] or [*found.values()]
+    return [word for word in found.values() if word.ways[0] not in IGNORED] or [*found.values()]
 
 
 def _phrase(raws: list[str]) -> str:
@@ -184,7 +189,7 @@ class Found:
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where words that were asked for begin and end in a text of the claim."""
-        return [raw.span() for raw in _RAW.finditer(text) if "\t".join(_words(raw[0])) in self._best[1]]
+        return [raw.span() for raw in RAW.finditer(text) if "\t".join(_words(raw[0])) in self._best[1]]
 
 
 class Answer(NamedTuple):
@@ -208,7 +213,7 @@ class Index:
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = dict(enumerate(entries, 1))
-        columns = "title, symptoms, text, tokenize = \"porter unicode61 tokenchars '.-+'\""
+        columns = "title, symptoms, text, tokenize = \"porter ascii tokenchars '.-+'\""
         try:
             import sqlite3
 
@@ -264,27 +269,27 @@ class Index:
     def _numbers(self) -> list[str]:
         self._db.execute("CREATE VIRTUAL TABLE terms USING fts5vocab(claims, row)")
         terms = self._db.execute("SELECT term FROM terms WHERE term < ':'")
-        return [term for (term,) in terms if re.fullmatch(r"-?\d[\d.]*(e[-+]?\d+)?", term)]
+        return [term for (term,) in terms if NUMBER.fullmatch(term)]
 
     def _match(self, query: str) -> dict[int, float]:
-        """Rows and their scores; the weights of the columns are tuned on questions as users ask them."""
-        scored = "SELECT rowid, -bm25(claims, 4, 3, 0.1) FROM claims WHERE claims MATCH ?"
-        return dict(self._db.execute(scored, (query,)))
+        """Rows and their scores."""
+        scored = "SELECT rowid, -bm25(claims, ?, ?, ?) FROM claims WHERE claims MATCH ?"
+        return dict(self._db.execute(scored, (*WEIGHTS, query)))
 
     def _guessed(self, unknown: list[_Word], likeness: float) -> dict[_Word, str]:
         """What a few words that no claim has may have been meant to be."""
-        words = [word for word in unknown if len(word.typed) > 3 and not word.is_number][:5]
+        words = [word for word in unknown if 3 < len(word.typed) < 50 and not word.is_number][:5]
         if not words:
             return {}
         from difflib import get_close_matches
 
-        known = {word for entry in self.entries.values() for part in entry.words for word in part.split()} - _IGNORED
+        known = {word for entry in self.entries.values() for part in entry.words for word in part.split()} - IGNORED
         near = {word: get_close_matches(word.ways[-1], known, 1, likeness) for word in words}
         return {word: matches[0] for word, matches in near.items() if matches}
 
     def _look(self, row: int, queries: dict[str, float], entry: Entry) -> tuple[str, set[str]]:
         """The line of a claim that most of these queries find, rare ones above all, and the words, as indexed."""
-        blocks = [[entry.title], entry.symptoms, _pieces(entry.text)]
+        blocks = [[entry.title], entry.symptoms, pieces(entry.text)]
         lines = [line for block in blocks for line in block]
         weights, words = [0.0] * len(lines), set()
         columns = ", ".join(f"highlight(claims, {number}, '\1', '\2')" for number in range(3))
@@ -301,6 +306,21 @@ class Index:
         return lines[min(said, key=lambda number: len(lines[number]), default=best[0])], words
 
 
+def headings(page: str, level: str = "##") -> list[str]:
+    """The headings of this level, in Markdown; of a page of symptoms the last is for what fits no other."""
+    return re.findall(rf"^{level} (.+)$", page, re.MULTILINE)
+
+
+def under(symptoms: str) -> dict[str, list[tuple[str, str]]]:
+    """For each claim on the page of symptoms its headings, but for the last, and its lines with its symptoms there."""
+    seen, title = defaultdict(list), ""
+    for line in symptoms.rpartition("\n## ")[0].splitlines():
+        title = line[3:] if line.startswith("## ") else title
+        text, _, claim = line.rstrip(")").rpartition("#")
+        seen[claim].append((title, text))
+    return seen
+
+
 def heading(symptoms: str, names: str, text: str, found: Sequence[Found]) -> tuple[str, str] | None:
     """Where a book's pages of symptoms and names, given by their text, have what was asked, and the heading there.
 
@@ -308,31 +328,25 @@ def heading(symptoms: str, names: str, text: str, found: Sequence[Found]) -> tup
     with most of the symptoms that have all words, or are among them: with over a third, and with two or just what was
     asked. None if there is none. The last heading is for what fits no other.
     """
-    said = {word for word in _about(_indexed([text])) if not re.match(r"-?\d|.*(error|warning)$", word)}
-    symptoms = symptoms.rpartition("\n## ")[0]
-    titles = re.findall(r"^## (.+)$", symptoms, re.MULTILINE)
-    near = [title for title in titles if all(word in title.lower() for word in said)]
-    fits = [title for title in near if said <= _about(_indexed([title]))]
+    said = {word for word in _about(_indexed([text])) if not re.match(r"-?[0-9]|.*(error|warning)$", word)}
+    titles = headings(symptoms)[:-1]
+    fits = [title for title in titles if said <= _about(_indexed([title]))]
     if said and len(fits) == 1:
         return "symptoms.md", fits[0]
-    if _RAW.fullmatch(text):
-        for title in re.findall(r"^### (.+)$", names, re.MULTILINE):
+    if RAW.fullmatch(text):
+        for title in headings(names, "###"):
             if any(_words(name)[-1] == _words(text)[-1] for name in re.findall("`([^`]+)`", title)):
                 return "names.md", title.replace("`", "")
     if not said:
         return None
-    having: dict[str, dict[str, float]] = {}
+    votes: dict[str, list[float]] = {title: [] for title in ["", *titles]}
+    seen = under(symptoms) if titles else {}
     for entry in (hit.entry for hit in found[:BEST]):
         for symptom, line in zip(entry.symptoms, entry.words[1].split("\n")):
             about = _about(line) if any(word in line for word in said) else set()
             if said <= about or (about <= said and len(about) > 1):
-                having.setdefault(entry.id, {})[symptom] = len(said & about) / len(said | about)
-    votes, title = defaultdict(list), ""
-    for line in symptoms.splitlines() if having else ():
-        title = line[3:] if line.startswith("## ") else title
-        seen, _, claim = line.rstrip(")").rpartition("#")
-        if claim in having:
-            votes[title] += [share for symptom, share in having[claim].items() if symptom in seen]
-    best = max(votes, key=lambda title: sum(votes[title]), default="")
+                for title in [title for title, text in seen.get(entry.id, ()) if symptom in text]:
+                    votes[title].append(len(said & about) / len(said | about))
+    best = max(votes, key=lambda title: sum(votes[title]))
     is_clear = sum(votes[best]) > sum(map(sum, votes.values())) / 3 and (len(votes[best]) > 1 or max(votes[best]) == 1)
     return ("symptoms.md", best) if is_clear else None

@@ -1,7 +1,6 @@
 """Verdicts of several runs side by side."""
 
 import re
-from html.parser import HTMLParser
 
 import pytest
 from msgspec.structs import replace
@@ -177,62 +176,7 @@ MARKDOWN = rf"""# Verdicts
 
 def test_markdown_has_the_chapters_and_every_cell() -> None:
     """Tables as GitHub renders them; nothing in a title or message is read as markup."""
-    assert MATRIX.rendered("markdown") == MARKDOWN
-
-
-class Page(HTMLParser):
-    """What an HTML page has: its elements with their attributes, and its text. Every element must be closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.open: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note the element."""
-        self.elements.append((tag, dict(attrs)))
-        if tag not in ("meta", "input"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        """Close it."""
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        """Note the text, apart from that of other elements."""
-        self.text += f"{data} "
-
-
-def test_the_page_has_every_cell_and_needs_nothing() -> None:
-    """One well-formed page without scripts, with links only to itself, in which everything foreign is text."""
-    page = Page(MATRIX.rendered("html"))
-    assert not {"script", "link", "img", "i", "b", "iframe"} & {tag for tag, _ in page.elements}
-    ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
-    links = [value for _, attributes in page.elements for name, value in attributes.items() if name in ("href", "src")]
-    assert links == ["#chapter-1", "#chapter-2"]
-    assert {link.removeprefix("#") for link in links} <= ids
-    assert not re.search(r"https?:|@import|url\(", MATRIX.rendered("html"))
-    for text in (
-        NASTY.title,
-        FAILED["message"],
-        "Tried: x_y",
-        "0 of 1 mutants killed",
-        "line 1: <b>",
-        "no record of 1",
-    ):
-        assert text in page.text
-    words = " ".join(page.text.split())
-    assert "failed (of another text) expected '1.0', got '2.0'" in words
-    assert "mathematics · not the same text in every setting" in words
-
-
-def test_the_page_is_for_light_and_dark() -> None:
-    """The page follows the reader's color scheme."""
-    assert "color-scheme: light dark" in MATRIX.rendered("html")
-    assert "@media (prefers-color-scheme: dark)" in MATRIX.rendered("html")
+    assert MATRIX.markdown() == MARKDOWN
 
 
 def drawn(what: object, width: int = 80) -> str:
@@ -288,8 +232,7 @@ def test_shards_of_a_run_are_one_setting() -> None:
 
 def test_one_claim_is_one_claim() -> None:
     """A number of one has a noun of one."""
-    assert "\n1 claim. A percentage" in merge([RUN]).rendered("markdown")
-    assert "<p>1 claim. A percentage" in merge([RUN]).rendered("html")
+    assert "\n1 claim. A percentage" in merge([RUN]).markdown()
 
 
 def test_the_summary_counts_outcomes_by_chapter() -> None:

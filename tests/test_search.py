@@ -136,6 +136,9 @@ def test_a_module_and_its_function_find_the_same(module: str) -> None:
         ("cross-entropy", "cross entropy"),
         ("MSE", "mean squared error"),
         ("learning rate", "lr"),
+        ("naïve", "naive"),
+        ("σ", "ς"),
+        ("NaN", "nan"),
     ],
 )
 def test_what_is_alike_finds_the_same(one: str, other: str) -> None:
@@ -245,7 +248,9 @@ def test_most_words_come_first_and_one_that_is_missing_loses_nothing() -> None:
 
 def test_the_line_that_matches_is_shown_with_its_words() -> None:
     """A title, a symptom, a sentence over two lines, a line of code: with where the words are, in any form."""
-    text = "First words. The loss is\nnever negative. Last [words](x.md#nan).\n\n```python\n>>> F.nll_loss(x, y)\n```"
+    prose = "First words. The loss is\nnever negative. Last [words](x.md#nan)."
+    fold = "<details><summary>Fold</summary>\n\nA summary.\n\n```python\n>>> F.nll_loss(x, y)\n```\n\n</details>"
+    text = f"{prose}\n\n{fold}"
     index = Index([entry("A title", text, "loss below zero"), entry("Other")])
     for asked, line, words in (
         ("titles", "A title", ["title"]),
@@ -253,6 +258,7 @@ def test_the_line_that_matches_is_shown_with_its_words() -> None:
         ("negative loss", "The loss is never negative.", ["loss", "negative"]),
         ("NLLLoss", ">>> F.nll_loss(x, y)", ["nll_loss"]),
         ("last", "Last words.", ["Last"]),
+        ("summary", "A summary.", ["summary"]),
     ):
         [found] = index.search(asked).found
         assert found.line == line

@@ -116,6 +116,11 @@ class Claim:
     until: Release | None
     needs: Literal["cuda", "processes"] | None
 
+    @property
+    def verified(self) -> str:
+        """What a verdict is of: the preamble's code, and the text. The verdict of another text says nothing of this."""
+        return "\n".join([*(example.source for example in self.preamble), self.text])
+
 
 class Fence(NamedTuple):
     """A fenced block of code; `first` is the line of the opening fence, counted from 0, `last` the line after it."""

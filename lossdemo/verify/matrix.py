@@ -1,4 +1,4 @@
-"""Verdicts of several runs side by side: claims by setting, for a terminal, as Markdown and as an HTML page."""
+"""Verdicts of several runs side by side: claims by setting, for a terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -106,15 +106,13 @@ class Matrix:
         """For each column, how `rows` fared in it."""
         return [Tally(tuple(row.cells[number] for row in rows)) for number in range(len(self.columns))]
 
-    def rendered(self, form: str) -> str:
-        """As `markdown` with tables, or as one page of `html` that needs nothing beside it: no script, no network."""
+    def markdown(self) -> str:
+        """As Markdown, with tables."""
         from jinja2 import Environment, StrictUndefined
 
-        how = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-        environment = Environment(autoescape=form == "html", **how)  # pyrefly: ignore
+        environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         environment.filters["plain"] = lambda text: _IN_MARKDOWN.sub(r"\\\1", " ".join(str(text).split()))
-        name = f"matrix.{'html' if form == 'html' else 'md'}.jinja"
-        template = resources.files("lossdemo.verify").joinpath(name).read_text(encoding="utf-8")
+        template = resources.files("lossdemo.verify").joinpath("matrix.md.jinja").read_text(encoding="utf-8")
         return environment.from_string(template).render(matrix=self)
 
     def table(self) -> Table:

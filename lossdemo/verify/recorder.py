@@ -134,7 +134,7 @@ def _record(chapter: str, claim: Claim, setting: Setting, verdict: Verdict, repo
         line=claim.line,
         title=claim.title,
         basis=claim.basis,  # pyrefly: ignore — a claim with another basis is refused
-        checksum=checksum("\n".join([*(example.source for example in claim.preamble), claim.text])),
+        checksum=checksum(claim.verified),
         device=setting.device,
         dtype=str(setting.dtype).removeprefix("torch."),
         seed=setting.seed,
