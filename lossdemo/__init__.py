@@ -1,13 +1,13 @@
 """How PyTorch's losses move a model's parameters, as claims that are tests.
 
 Public are `adapt`, which gives a loss the signature of one of torch's, and the modules that chapters import: `data`,
-`train`, `closed_form` and `processes`. The harness's public names are those of `lossdemo.verify`.
+`train`, `ensemble`, `closed_form` and `processes`. The harness's public names are those of `lossdemo.verify`.
 """
 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["adapt", "closed_form", "data", "processes", "train"]
+__all__ = ["adapt", "closed_form", "data", "ensemble", "processes", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 
 import click
 
@@ -120,16 +120,17 @@ def read_entries(directory: Path) -> list[Entry]:
     """The claims of a book in its order, from the user's cache if nothing that they depend on has changed since."""
     pages = sorted(path for path in directory.rglob("*") if path.suffix.lower() in (".md", ".markdown"))
     readers = [PACKAGE / "verify" / "claims.py", PACKAGE / "search.py", Path(str(find_spec("markdown_it").origin))]  # pyrefly: ignore
-    key = hashlib.sha256()
-    for path in (*readers, *(page for page in pages if page.is_file())):
-        content = path.read_bytes() if os.access(path, os.R_OK) else b""
-        key.update(f"{path.relative_to(path.anchor)} {len(content)}\n".encode() + content)
+    contents = {
+        path: path.read_bytes() if os.access(path, os.R_OK) else b"" for path in (*readers, *pages) if path.is_file()
+    }
+    # Lengths and CRCs are enough to see an edit; importing hashlib takes longer than everything here.
+    key = [[str(path), len(content), crc32(content)] for path, content in contents.items()]
     places = (os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("LOCALAPPDATA", ""), os.path.expanduser("~/.cache"))
     cache = Path(next(filter(os.path.isabs, places), os.devnull)) / "lossdemo"
-    file = cache / f"{hashlib.sha256(str(directory).encode()).hexdigest()[:16]}.json"
+    file = cache / f"{crc32(str(directory).encode()):08x}.json"
     try:
         kept = json.loads(file.read_bytes())
-        if kept["key"] == key.hexdigest():
+        if kept["key"] == key:
             return [Entry(*entry) for entry in kept["claims"]]
     except (OSError, ValueError, LookupError, TypeError):
         pass  # none yet, or not what was written
@@ -139,7 +140,7 @@ def read_entries(directory: Path) -> list[Entry]:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps({"key": key.hexdigest(), "claims": claims}))
+        unfinished.write_text(json.dumps({"key": key, "claims": claims}))
         unfinished.replace(file)
     except OSError:
         pass  # it is read anew the next time
