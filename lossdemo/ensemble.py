@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch import Tensor, func, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 
@@ -91,7 +90,7 @@ def fit(
     places = torch.arange(members, device=x.device)[:, None]
 
     def loss(w: list[Tensor], still: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        value = criterion(functional_call(model, {**still, **dict(zip(moving, w))}, (x,)), y)
+        value = criterion(func.functional_call(model, {**still, **dict(zip(moving, w))}, (x,)), y)
         if not isinstance(value, Tensor):
             raise TypeError(f"the criterion returned a {type(value).__name__}: return a tensor of one element")
         if value.numel() != 1:
@@ -104,7 +103,7 @@ def fit(
     def step(*state: Tensor) -> list[Tensor]:
         w, velocity, chosen = state[: len(moving)], state[len(moving) : 2 * len(moving)], state[2 * len(moving) :]
         batch = [values[places, *chosen] if chosen else values for values in (x, y)]
-        gradients, value = vmap(grad_and_value(loss), randomness="different")([*w], still, *batch)
+        gradients, value = func.vmap(func.grad_and_value(loss), randomness="different")([*w], still, *batch)
         velocity = [momentum * v + g for v, g in zip(velocity, gradients)] if momentum else gradients
         return [value, *(w - rate(w) * v for w, v in zip(w, velocity)), *velocity]
 
