@@ -8,14 +8,16 @@ from lossdemo import interrupt
 
 def run() -> None:
     """Run the command and leave with its exit code; 3 is a mistake of the command itself, or no room for its output."""
-    interrupt.install()
-    code = 0
-    for stream in (sys.stdout, sys.stderr):
+    handlers, handover, code = interrupt.install(), None, 0
+    errors = [(stream, stream.errors) for stream in (sys.stdout, sys.stderr)]
+    for stream, _ in errors:
         stream.reconfigure(errors="replace")  # pyrefly: ignore — what the terminal's encoding lacks becomes a ?
     try:
         from lossdemo.cli import main
 
         main(prog_name="lossdemo")
+    except interrupt.Handover as raised:
+        handover = raised
     except SystemExit as end:
         code = int(end.code or 0)
     except OSError as error:
@@ -24,6 +26,11 @@ def run() -> None:
         import traceback
 
         code = _broken(traceback.format_exc())
+    if handover:
+        interrupt.uninstall(handlers)
+        for stream, before in errors:
+            stream.reconfigure(errors=before)  # pyrefly: ignore
+        handover.run()
     try:
         sys.stdout.flush()
     except OSError as error:

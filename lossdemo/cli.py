@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from lossdemo import books, terminal
-from lossdemo.interrupt import INTERRUPTS
+from lossdemo.interrupt import INTERRUPTS, Handover
 from lossdemo.verify.options import PROVE, RECORD, REPLACE, SETTINGS, Option
 
 if TYPE_CHECKING:
@@ -348,6 +348,51 @@ def train(plot: Path | None, as_json: bool, **choice: Any) -> None:
     if plot:
         _draw(outcomes, plot)
     click.echo(_as_json(outcomes)) if as_json else _print_training(outcomes)
+
+
+class _ThenAnything(click.Command):
+    """A command whose options end at the first word that is none, and at the module behind -m."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As Python's own command line."""
+        at = 0
+        while at < len(args) and args[at].startswith("-") and args[at] not in ("-", "--"):
+            if args[at] == "-m" or (args[at].startswith("-m") and not args[at].startswith("--")):
+                at += 1 + (args[at] == "-m")
+                break
+            at += 2 if args[at] in ("--ignore", "--every") else 1
+        return super().parse_args(ctx, [*args[:at], "--", *args[at:]] if args[at : at + 1] != ["--"] else args)
+
+
+@main.command(cls=_ThenAnything)
+@click.option("-m", "module", metavar="MODULE", help="Run this module, as python -m does.")
+@click.option("--notes", is_flag=True, help="Also say what is only suspicious.")
+@click.option("--ignore", metavar="ID", multiple=True, help="Do not tell this claim; may be given several times.")
+@click.option("--every", type=click.IntRange(1), help="After the first calls of a line look at one in so many.")
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON, the last line of standard error.")
+@click.option("--fail", is_flag=True, help="Return 1 if something is found and the script itself succeeded.")
+@click.argument("words", metavar="SCRIPT [ARGUMENT]...", nargs=-1, type=click.UNPROCESSED)
+def watch(module: str | None, words: tuple[str, ...], **options: Any) -> None:
+    """Run SCRIPT as python does, and say on standard error which claims of the book it comes up against.
+
+    A line that is meant as it is says so in a comment: # lossdemo: ignore ID. Under torchrun:
+    torchrun --nproc-per-node 2 -m lossdemo watch SCRIPT
+
+    \b
+    Example: lossdemo watch train.py --epochs 1
+    """
+    from lossdemo.watch.script import Options, Script
+
+    if module is None and not words:
+        raise click.UsageError("which script? lossdemo watch train.py")
+    name, arguments = (module, words) if module is not None else (words[0], words[1:])
+    if module in ("torch.distributed.run", "torch.distributed.launch") or Path(name).name == "torchrun":
+        raise click.UsageError(
+            "torchrun starts processes that would not be watched: torchrun ... -m lossdemo watch SCRIPT"
+        )
+    if module is None and not Path(name).exists():
+        raise click.UsageError(f"there is no file {name}")
+    raise Handover(Script(name, module is not None, arguments, Options(**options)).run)
 
 
 def _trained(plan: Plan) -> Outcome:

@@ -4,12 +4,18 @@ A KeyboardInterrupt is swallowed by imports of compiled modules, and is a traceb
 signal ends the process at once, but where something runs that can say what it has so far: there it is raised, or noted.
 """
 
+from __future__ import annotations
+
 import atexit
 import signal
 import sys
 from os import _exit, write  # this one: while a claim runs, os._exit is another
 
 # Little else is imported before the signals are handled: `typing` alone would double the time until then.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 class Interrupts:
@@ -33,10 +39,22 @@ class Interrupts:
 INTERRUPTS = Interrupts()
 
 
-def install() -> None:
-    """From here on both signals are handled as said above."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _handle)
+class Handover(BaseException):
+    """Raised by a command that has something to `run` where nothing of ours is around it, signals included."""
+
+    def __init__(self, run: Callable[[], None]) -> None:
+        self.run = run
+
+
+def install() -> list[Any]:
+    """From here on both signals are handled as said above; what handled them before is returned."""
+    return [signal.signal(number, _handle) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+def uninstall(before: list[Any]) -> None:
+    """Both signals are handled as before `install`."""
+    for number, handler in zip((signal.SIGINT, signal.SIGTERM), before):
+        signal.signal(number, handler)
 
 
 def _handle(number: int, frame: object) -> None:

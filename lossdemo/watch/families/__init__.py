@@ -1,0 +1,1 @@
+"""The watches, by family."""

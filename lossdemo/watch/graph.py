@@ -1,0 +1,66 @@
+"""Autograd's graph as it was recorded: which operation made a tensor, and which leaves its gradient reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
+
+# Operations that pass a tensor's entries on as they are.
+VIEWS = frozenset(
+    [
+        "View",
+        "UnsafeView",
+        "Reshape",
+        "ReshapeAlias",
+        "Squeeze",
+        "Unsqueeze",
+        "Permute",
+        "Transpose",
+        "T",
+        "Expand",
+        "Clone",
+        "Contiguous",
+        "Alias",
+        "Slice",
+        "Select",
+        "AsStrided",
+        "Unbind",
+        "Split",
+        "Flatten",
+        "Unflatten",
+        "ToCopy",
+    ]
+)
+
+
+def operation(node: Any) -> str:
+    """The name of a node as one thinks of it: Softmax for SoftmaxBackward0."""
+    return node.name().rpartition("::")[2].rstrip("0123456789").removesuffix("Backward") if node is not None else ""
+
+
+def made_by(tensor: Any) -> str:
+    """The operation that made a tensor, before views of it; "" for a leaf, and for what was not recorded."""
+    node = tensor.grad_fn if isinstance(tensor, Tensor) else None
+    while node is not None and operation(node) in VIEWS and node.next_functions:
+        node = node.next_functions[0][0]
+    return operation(node)
+
+
+def nodes(tensor: Tensor, limit: int = 20_000) -> Iterator[Any]:
+    """The nodes that a backward from the tensor visits, breadth first, at most `limit`."""
+    seen, level = set(), [tensor.grad_fn] if tensor.grad_fn is not None else []
+    while level and len(seen) < limit:
+        below = []
+        for node in level:
+            if node not in seen:
+                seen.add(node)
+                yield node
+                below += [parent for parent, _ in node.next_functions if parent is not None]
+        level = below
+
+
+def leaves(tensor: Tensor) -> list[Tensor]:
+    """The leaf tensors into whose `.grad` a backward from the tensor adds."""
+    return [node.variable for node in nodes(tensor) if hasattr(node, "variable")]

@@ -1,0 +1,157 @@
+"""What a script has done so far: its optimizers, backwards and steps, in their order. Nothing of it is kept alive."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lossdemo.verify.mutant import Call
+from lossdemo.watch.definition import STEP
+from lossdemo.watch.graph import leaves
+from lossdemo.watch.place import Place
+
+SCHEDULE = "torch.optim.lr_scheduler.LRScheduler.step"
+KEPT = 1000  # events that are remembered
+WALKED = 5  # backwards of each place whose graph is walked, before it is every N-th alone
+
+
+class Event(NamedTuple):
+    """Something that a training does.
+
+    `kind` is made, zero_grad, backward, clip, scale, unscale, step, scaler step, update, schedule, train or eval.
+    `subject` is the id of the optimizer, scheduler, scaler, module or loss. `step` is how many steps all optimizers
+    had taken before.
+    """
+
+    kind: str
+    subject: int
+    step: int
+    place: Place
+
+
+class Optimizer:
+    """What is known of an optimizer: where it was made, its steps, and the events since the last of them."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, place: Place) -> None:
+        self.ref, self.place, self.steps = weakref.ref(optimizer), place, 0
+        self.id, self.kind = id(optimizer), type(optimizer).__name__
+        self.since_step: list[Event] = []  # of every optimizer, as a backward belongs to none
+
+    def parameters(self) -> Iterator[Tensor]:
+        """What it holds now; nothing where it is gone."""
+        optimizer = self.ref()
+        for group in optimizer.param_groups if optimizer is not None else ():
+            yield from group["params"]
+
+
+class Parameter:
+    """What is known of a leaf tensor that backwards reach: how many of those whose graph was walked, and the last."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.ref, self.reached, self.last = weakref.ref(tensor), 0, 0
+
+
+class History:
+    """The events of a script, its optimizers, and the parameters that its losses reach.
+
+    `shared` holds a dict by name, for watches that remember something together.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every, self.steps, self.backwards = every, 0, 0
+        self.events: deque[Event] = deque(maxlen=KEPT)
+        self.optimizers: dict[int, Optimizer] = {}
+        self.parameters: dict[int, Parameter] = {}
+        self.shared: dict[str, dict[Any, Any]] = defaultdict(dict)
+        self._walked: dict[Place, int] = defaultdict(int)
+        self._names: dict[int, str] = {}
+
+    def optimizer(self, optimizer: torch.optim.Optimizer, place: Place) -> Optimizer:
+        """What is known of it, from now on if it was made before."""
+        known = self.optimizers.get(id(optimizer))
+        if known is None or known.ref() is not optimizer:
+            known = self.optimizers[id(optimizer)] = Optimizer(optimizer, place)
+        return known
+
+    def is_setup(self, moment: str, call: Call) -> bool:
+        """Whether a call is none of the script's: a scheduler makes its first step itself, when it is made."""
+        return moment == SCHEDULE and getattr(call["self"], "_step_count", None) == 1
+
+    def observe(self, moment: str, call: Call, place: Place) -> None:
+        """Take in a call of one of OBSERVED that has returned."""
+        kind, subject = OBSERVED[moment]
+        what: Any = call.get(subject)
+        if kind == "train" and not call["mode"]:
+            kind = "eval"
+        event = Event(kind, id(what), self.steps, place)
+        self.events.append(event)
+        if kind in ("made", "zero_grad", "step"):
+            self.optimizer(what, place)
+        for optimizer in self.optimizers.values():
+            if kind == "step" and optimizer.id == event.subject:
+                optimizer.steps, optimizer.since_step = optimizer.steps + 1, []
+            else:
+                optimizer.since_step.append(event)
+                del optimizer.since_step[:-KEPT]
+        self.steps += kind == "step"
+        if kind == "backward":
+            self._backward(call, place)
+
+    def _backward(self, call: Call, place: Place) -> None:
+        self.backwards += 1
+        self._walked[place] += 1
+        if self._walked[place] > WALKED and self._walked[place] % self.every:
+            return
+        tensors = call["tensors"]
+        for loss in [tensors] if isinstance(tensors, Tensor) else tensors:
+            for leaf in leaves(loss) if isinstance(loss, Tensor) else ():
+                known = self.parameters.get(id(leaf))
+                if known is None or known.ref() is not leaf:
+                    known = self.parameters[id(leaf)] = Parameter(leaf)
+                known.reached, known.last = known.reached + 1, self.backwards
+
+    def name(self, tensor: Tensor) -> str:
+        """The name that a module has for a parameter, as `0.weight` or `encoder.bias`, or its shape."""
+        if id(tensor) not in self._names:
+            self._names |= {id(p): name for module in modules() for name, p in _named(module)}
+        return self._names.get(id(tensor)) or f"a tensor {tuple(tensor.shape)}"
+
+    def names(self, tensors: list[Tensor], most: int = 3) -> str:
+        """Some of their names, and how many more there are."""
+        shown = ", ".join(self.name(tensor) for tensor in tensors[:most])
+        return f"{shown} and {len(tensors) - most} more" if len(tensors) > most else shown
+
+
+def modules() -> list[nn.Module]:
+    """The modules that are alive and in no other one, the largest last."""
+    every = [one for one in gc.get_objects() if isinstance(one, nn.Module)]
+    below = {id(child) for module in every for child in module.__dict__.get("_modules", {}).values()}
+    tops = [module for module in every if id(module) not in below and "_modules" in module.__dict__]
+    return sorted(tops, key=lambda module: sum(1 for _ in module.modules()))
+
+
+def _named(module: nn.Module) -> list[tuple[str, Tensor]]:
+    return list(module.named_parameters(remove_duplicate=False))
+
+
+# What each observed call is, and which argument it is about.
+OBSERVED: dict[str, tuple[str, str]] = {
+    "torch.optim.Optimizer.__init__": ("made", "self"),
+    "torch.optim.Optimizer.zero_grad": ("zero_grad", "self"),
+    STEP: ("step", "self"),
+    "torch.autograd.backward": ("backward", "tensors"),
+    "torch.nn.utils.clip_grad_norm_": ("clip", "parameters"),
+    "torch.nn.utils.clip_grad_value_": ("clip", "parameters"),
+    "torch.amp.GradScaler.scale": ("scale", "self"),
+    "torch.amp.GradScaler.unscale_": ("unscale", "optimizer"),
+    "torch.amp.GradScaler.step": ("scaler step", "optimizer"),
+    "torch.amp.GradScaler.update": ("update", "self"),
+    SCHEDULE: ("schedule", "self"),
+    "torch.nn.Module.train": ("train", "self"),
+}

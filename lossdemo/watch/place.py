@@ -1,0 +1,121 @@
+"""Where in somebody's own code something happens: the innermost line that is neither Python's nor a package's."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import os
+import sys
+import sysconfig
+from functools import cache
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+HERE = str(Path(__file__).parent.parent) + os.sep
+LIBRARIES = tuple({os.path.realpath(path) + os.sep for path in sysconfig.get_paths().values() if "lib" in path})
+FRAME = "<lossdemo importlib._bootstrap>"  # the file of our frames in a traceback; warnings, too, count none of these
+
+
+class Place(NamedTuple):
+    """A line of somebody's file; `via` is the line of a package that it went through, as a trainer's."""
+
+    file: str
+    line: int
+    via: str = ""
+
+    def __str__(self) -> str:
+        through = f" (through {self.via})" if self.via else ""
+        return f"{_near(self.file)}:{self.line}{through}"
+
+
+def _near(file: str) -> str:
+    """The path as one would type it."""
+    try:
+        relative = os.path.relpath(file)
+    except (ValueError, OSError):  # on another drive, or the directory is gone
+        return file
+    return file if relative.startswith("..") or file.startswith("<") else relative
+
+
+@cache
+def _kind(code: CodeType) -> str:
+    """Whose code it is: own, ours, torch, or package."""
+    file = code.co_filename
+    if file.startswith("<"):
+        return "own" if file.startswith(("<doctest", "<stdin", "<ipython", "<string")) else "ours"
+    path = os.path.realpath(file)
+    if path.startswith(HERE):
+        return "ours"
+    if f"{os.sep}torch{os.sep}" in path and path.startswith(LIBRARIES):
+        return "torch"
+    return "package" if path.startswith(LIBRARIES) else "own"
+
+
+def frame_of_own(frame: FrameType | None) -> tuple[FrameType | None, Place]:
+    """The innermost frame of somebody's own code, and its place; of a package's, where there is none."""
+    package: FrameType | None = None
+    while frame is not None:
+        kind = _kind(frame.f_code)
+        if kind == "own":
+            return frame, Place(frame.f_code.co_filename, frame.f_lineno, _line(package) if package else "")
+        if kind == "package" and package is None and "multiprocessing" not in frame.f_code.co_filename:
+            package = frame
+        frame = frame.f_back
+    return package, Place(package.f_code.co_filename, package.f_lineno) if package else Place("<unknown>", 0)
+
+
+def _line(frame: FrameType) -> str:
+    path = Path(frame.f_code.co_filename)
+    return f"{path.parent.name}/{path.name}:{frame.f_lineno}"
+
+
+def here() -> tuple[FrameType | None, Place]:
+    """The innermost frame of somebody's own code now, and its place."""
+    return frame_of_own(sys._getframe(1))
+
+
+@cache
+def _tree(file: str) -> ast.Module | None:
+    try:
+        return ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError):
+        return None
+
+
+def statement(place: Place) -> str:
+    """The source of the smallest statement at the place, comments behind its lines included."""
+    lines, first, last = linecache.getlines(place.file), place.line, place.line
+    tree = _tree(place.file)
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.stmt) and not hasattr(node, "body"):
+            end = node.end_lineno or node.lineno
+            first, last = (node.lineno, end) if node.lineno <= place.line <= end else (first, last)
+    return "".join(lines[first - 1 : last])
+
+
+def named(frame: FrameType | None, value: Any) -> tuple[str, int]:
+    """The name that a value has in the frame, and the line that gave it that name; "" and 0 where it has none."""
+    if frame is None:
+        return "", 0
+    for name, other in frame.f_locals.items():
+        if other is value and not name.startswith("_"):
+            return name, _assigned(frame, name)
+    return next((name for name, other in frame.f_globals.items() if other is value and name[0] != "_"), ""), 0
+
+
+def _assigned(frame: FrameType, name: str) -> int:
+    """The last line before this one that assigns the name within the same function, 0 where none does."""
+    tree, code = _tree(frame.f_code.co_filename), frame.f_code
+    lines = (
+        [
+            node.lineno
+            for node in ast.walk(tree)
+            if tree
+            if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
+        ]
+        if tree
+        else []
+    )
+    first = code.co_firstlineno if code.co_name != "<module>" else 0
+    return max((line for line in lines if first <= line <= frame.f_lineno), default=0)

@@ -1,0 +1,114 @@
+"""The table of watches by claims: the book, watched. `python -m lossdemo.watch.table` writes it beside this file.
+
+What a watch is proved by: it fires in the claim that it names, on the lines that show the mistake, and nowhere else but
+in the claims that the family's TOML file names, each with its reason.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lossdemo.verify.claims import Book, Claim
+
+FILE = Path(__file__).with_name("table.json")
+FAMILIES = Path(__file__).with_name("families")
+Fired = dict[str, dict[str, list[str]]]  # the lines by watch and claim
+
+
+def read() -> dict[str, Any]:
+    """The table as it was written last: `fired`, by watch and claim the lines, and `watches`, by claim their names."""
+    return json.loads(FILE.read_text(encoding="utf-8"))
+
+
+def watched(claims: Iterable[Claim]) -> tuple[Fired, dict[str, str]]:
+    """Run claims, and say which lines of them which watch fires on.
+
+    Beside it: what failed, a watch or a claim that holds unwatched, and its error.
+    """
+    from lossdemo.verify.items import not_run_because
+    from lossdemo.verify.run import Setting, run
+
+    fired: Fired = defaultdict(dict)
+    failed: dict[str, str] = {}
+    for claim in claims:
+        if not_run_because(claim, Setting()):
+            continue
+        with _watching() as findings:
+            failure = run(claim, Setting())
+        failed |= findings.crashes | ({claim.id: failure.message} if failure else {})
+        for found in findings:
+            lines = fired[found.watch].setdefault(claim.id, [])
+            line = _source(claim, found.file, found.line)
+            if line not in lines:
+                lines.append(line)
+    return fired, failed
+
+
+@contextmanager
+def _watching() -> Iterator[Any]:
+    """As a script is watched, with notes; what processes see that a claim forks comes back, too."""
+    from lossdemo import processes
+    from lossdemo.watch.watcher import watching
+
+    with (
+        watching(notes=True, everywhere=False) as findings,
+        processes.watching(lambda: findings.all, findings.elsewhere.extend),
+    ):
+        yield findings
+
+
+def _source(claim: Claim, file: str, line: int) -> str:
+    """The line of a claim at which something was found; `the end` where it was found at the end."""
+    number = re.search(r"\[(\d+)\]>$", file)
+    if not number or line == 0:
+        return "the end"
+    return [*claim.preamble, *claim.examples][int(number[1])].source.splitlines()[line - 1].strip()
+
+
+def missing(fired: Fired) -> list[str]:
+    """What is wrong with the table: watches that do not fire in their claim, or fire where nobody expects them."""
+    from lossdemo.watch.watcher import load
+
+    elsewhere: dict[str, dict[str, str]] = {}
+    for file in FAMILIES.glob("*.toml"):
+        elsewhere |= tomllib.loads(file.read_text(encoding="utf-8"))
+    problems = []
+    for watch in load():
+        expected = {watch.claim, *elsewhere.get(watch.name, {})}
+        problems += [f"{watch.name} does not fire in {claim}" for claim in sorted(expected - {*fired[watch.name]})]
+        problems += [
+            f"{watch.name} fires in {claim}, at {'; '.join(fired[watch.name][claim])}: see to it, or say in the"
+            " family's TOML file why it is right"
+            for claim in sorted({*fired[watch.name]} - expected)
+        ]
+    return problems
+
+
+def main() -> None:
+    """Write the table anew, and print what is wrong with it."""
+    from lossdemo.books import locate
+    from lossdemo.watch.watcher import load
+
+    place = locate()
+    book = Book(place.directory, place.root)
+    claims = [claim for page in book.checked.values() for claim in page.claims]
+    fired, failed = watched(claims)
+    by_claim: dict[str, list[str]] = defaultdict(list)
+    for watch in load():
+        by_claim[watch.claim].append(watch.name)
+    unseen = [claim.id for claim in claims if claim.symptoms and claim.id not in by_claim]
+    table = {"watches": by_claim, "fired": {watch.name: fired[watch.name] for watch in load()}, "unseen": unseen}
+    FILE.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    problems = missing(fired) + [f"{name} failed: {error}" for name, error in failed.items()]
+    print("\n".join([*problems, f"{len(load())} watches, {len(problems)} problems"]))
+
+
+if __name__ == "__main__":
+    main()
