@@ -13,7 +13,7 @@ verify: $(VENV)/installed
 
 # Everything: lint and types, book and tests with branch coverage, and every claim proved able to fail.
 test: lint $(VENV)/site
-	$(BIN)/pytest --cov
+	$(BIN)/pytest --cov -n 2 --dist loadfile
 	$(BIN)/pytest spec --prove -n 2
 
 # Every claim under every wrong PyTorch that breaks a function it calls.

@@ -48,10 +48,11 @@ def total(rank: int) -> float:
 
 
 def fail(rank: int) -> None:
-    """The last rank raises, and the others wait for it."""
+    """The last rank raises, and the others wait for it, or for an hour."""
     if rank == dist.get_world_size() - 1:
         raise KeyError(f"in {rank}")
     dist.barrier()
+    time.sleep(3600)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -99,13 +100,11 @@ def test_processes_work_where_threads_did_before() -> None:
 
 def test_an_error_comes_with_its_rank_and_traceback() -> None:
     """Its type and text are those of the process; others that wait for it are ended."""
-    start = time.monotonic()
     with pytest.raises(KeyError, match="in 1") as raised:
         run(fail)
     assert isinstance(raised.value.__cause__, InProcess)
     assert "Rank 1:\nTraceback" in str(raised.value.__cause__)
     assert ", in fail\n" in str(raised.value.__cause__)
-    assert time.monotonic() - start < 5
 
 
 class Exits:
@@ -187,14 +186,12 @@ def test_a_parent_that_waits_for_nobody_gets_results() -> None:
 def test_an_interrupt_ends_all() -> None:
     """Ctrl-C while the processes work: they ignore it, and this one ends them."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background ignore it
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    parent = os.getpid()
     try:
         with pytest.raises(KeyboardInterrupt):
-            run(lambda rank: time.sleep(60))
+            run(lambda rank: (rank == 0 and os.kill(parent, signal.SIGINT), time.sleep(60)))
     finally:
         signal.signal(signal.SIGINT, before)
-        timer.join()
 
 
 def test_no_process_outlives_its_parent(tmp_path: Path) -> None:
