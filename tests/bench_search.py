@@ -4,6 +4,7 @@
 """
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,14 +12,15 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from test_search import INDEX, QUESTIONS
-from test_site_search import ANSWERS, address, playwright, script  # noqa: F401 — the page is their fixture
+from test_site_search import ANSWERS, CHROMIUM, address, browser, playwright, script  # noqa: F401 — its page
 
 ASKED = [line.partition(" -> ")[0] for line in QUESTIONS.splitlines()]
 
 
 def of_children() -> float:
     """The processor's seconds of the processes that have ended."""
-    return sum(os.times()[2:4])
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.benchmark(group="a process", timer=of_children)
@@ -38,6 +40,7 @@ def test_questions_in_python(benchmark: BenchmarkFixture) -> None:
     benchmark.pedantic(lambda: [INDEX.search(question) for question in ASKED], rounds=5, warmup_rounds=1)
 
 
+@pytest.mark.skipif(not CHROMIUM, reason="there is no chromium to search in")
 @pytest.mark.benchmark(group="all questions of the tests")
 def test_questions_on_the_page(benchmark: BenchmarkFixture, script: playwright.Page) -> None:  # noqa: F811
     """The same in a browser, with the line and the heading of each answer."""

@@ -395,6 +395,7 @@ def test_every_claim_is_a_script_that_prints_what_it_should(tmp_path: Path, loss
     assert (done.returncode, done.stderr, done.stdout[:9]) == (0, "", "1.0 -2.0\n")
 
 
+@pytest.mark.slow
 def test_a_script_says_what_it_is_and_what_it_prints(lossdemo: Lossdemo, project: Project) -> None:
     """Title and link first; expected output as comments; a loop, a tuple and an error as a prompt would show them."""
     project.claim(

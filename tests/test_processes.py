@@ -167,6 +167,7 @@ def test_a_process_that_the_work_forks_says_nothing_and_is_ended(tmp_path: Path)
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids(tmp_path)))
 
 
+@pytest.mark.slow
 def test_what_was_printed_before_an_error_is_there() -> None:
     """Also where it is written in blocks."""
     code = "from lossdemo.processes import run\ndef work(rank):\n    print('here')\n    raise KeyError\nrun(work, 1)\n"
@@ -194,6 +195,7 @@ def test_an_interrupt_ends_all() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 def test_no_process_outlives_its_parent(tmp_path: Path) -> None:
     """One that is killed itself, and can end nothing, while a rank has its result and the other works."""
     code = (
