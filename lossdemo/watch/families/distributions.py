@@ -74,13 +74,16 @@ def kl_of_what_is_no_log_probability(seen: Seen) -> Bite | None:
 
 @watch("by-default-kldivloss-wants-log-probabilities-first-then-probabilities", KL, cheap=True)
 def kl_target_in_the_other_form(seen: Seen) -> Bite | None:
-    """Logarithms without `log_target=True`, or probabilities with it; logits count as logarithms."""
+    """Logarithms without `log_target=True`, or probabilities with it; logits count as logarithms.
+
+    Single entries below 0 may be padding, which is taken out of unreduced losses.
+    """
     input, target = _inputs(seen)
     if not target.numel() or not target.is_floating_point() or not (is_turn(seen) or may_be_infinite(seen)):
         return None
     if not seen["log_target"]:
         below = target < 0
-        if not below.any() or target.isnan().any():
+        if not below.any() or target.isnan().any() or (seen.result.ndim and not (target <= 0).all()):
             return None
         what = f"{many(int(below.sum()), below.numel(), 'entries of the target')} below 0, as logarithms are"
         if made_by(input) not in ("LogSoftmax", "Log", "LogSigmoid") and _sums_to_1(input):
@@ -115,18 +118,10 @@ def batchmean_of_sequences(seen: Seen) -> Bite | None:
 def teacher_that_gets_a_gradient(seen: Seen) -> Bite | None:
     """A teacher's output that is not detached. Mutual learning, and a reverse KL, train the target on purpose."""
     input, target = _inputs(seen)
-    if not (target.requires_grad and input.requires_grad and seen.result.requires_grad):
+    if not target.requires_grad or not seen.result.requires_grad or (seen["log_target"] and not input.requires_grad):
         return None
-    return Bite("the target of KLDivLoss gets a gradient as well", f"{seen.about('target')} · target.detach()")
-
-
-@watch("forward-kl-makes-a-too-simple-model-cover-two-far-peaks-reverse-kl-one", KL, cheap=True, note=True)
-def kl_trains_its_target_alone(seen: Seen) -> Bite | None:
-    """The arguments in the other order: reverse KL, which may be meant."""
-    input, target = _inputs(seen)
-    if target.requires_grad and not input.requires_grad and seen.result.requires_grad:
-        return Bite("only KLDivLoss's target is trained: this is reverse KL", f"{seen.about('input', 'target')}")
-    return None
+    who = "gets a gradient as well" if input.requires_grad else "gets a gradient, and its input none"
+    return Bite(f"the target of KLDivLoss {who}", f"{seen.about('target')} · target.detach()")
 
 
 @watch("by-default-a-0-in-kldivlosss-target-makes-the-targets-gradient-nan", KL, *BACKWARD, cheap=True)
@@ -170,7 +165,7 @@ def log_rate_that_is_a_rate(seen: Seen) -> Bite | None:
     if maker == "Add":  # softplus(z) + 1e-6
         parents = [parent for parent, _ in _maker(node).next_functions if parent is not None]
         maker = operation(parents[0]) if len(parents) == 1 else ""
-    if maker not in ("Exp", "Softplus", "Expm1"):
+    if maker not in ("Exp", "Softplus"):
         return None
     what = f"the log-rate comes out of {maker.lower()}, as a rate does: no rate is below 1"
     return Bite(what, f"{seen.about('input')} · leave {maker.lower()} out, or pass log_input=False")
@@ -229,20 +224,18 @@ def variance_below_0(seen: Seen) -> Bite | None:
 
 @watch("at-small-errors-gaussiannllloss-drives-a-variance-below-eps-negative", GAUSSIAN)
 def variance_on_its_way_below_0(seen: Seen) -> Bite | None:
-    """A variance that nothing keeps positive, below `eps` where the fit is good. One out of exp or softplus is none."""
+    """A layer's output as the variance, below `eps` where the fit is good. Out of exp or softplus it stays above 0.
+
+    A parameter may be put back after each step.
+    """
     (input, target), var = _inputs(seen), seen["var"]
-    if not isinstance(var, Tensor) or not var.requires_grad or var.shape != input.shape or _kept_positive(var):
+    if not isinstance(var, Tensor) or var.shape != input.shape or made_by(var) not in LAYERS:
         return None
     falls = (var < seen["eps"]) & ((input - target).square() < seen["eps"])
     if not falls.any():
         return None
     what = f"{many(int(falls.sum()), falls.numel(), 'variances')} below eps, and the gradient lowers them further"
     return Bite(what, f"{seen.about('var')} · predict the logarithm, and pass log_var.exp()")
-
-
-def _kept_positive(var: Tensor) -> bool:
-    """Whether what made a variance may keep it from falling below 0: whatever is no leaf and no layer's output."""
-    return var.grad_fn is not None and made_by(var) not in LAYERS | {"", "torch::autograd::AccumulateGrad"}
 
 
 @watch("gaussiannllloss-reads-a-flat-var-as-one-per-row-never-per-column", GAUSSIAN, cheap=True, note=True)

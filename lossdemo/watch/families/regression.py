@@ -302,7 +302,7 @@ def target_that_gets_a_gradient(seen: Seen) -> Bite | None:
     return None
 
 
-@watch("a-step-moves-old-model-and-a-kept-state_dict-as-well-copy-them", *FOUR, END)
+@watch("a-step-moves-old--model-and-a-kept-state_dict-as-well-copy-them", *FOUR, END)
 def compares_a_model_with_itself(seen: Seen) -> list[Bite] | None:
     """`teacher = model`, or a target made of the input itself: both sides are equal to the bit, step after step.
 
