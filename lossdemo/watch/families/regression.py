@@ -16,6 +16,7 @@ from lossdemo.watch.gradients import (
     is_turn,
     many,
     may_be_infinite,
+    number,
     reached,
     roots,
     saved,
@@ -223,24 +224,38 @@ def mse_beyond_float16(seen: Seen) -> Bite | None:
 
 @watch("the-root-of-mse-has-a-nan-gradient-where-the-fit-is-perfect", *BACKWARD, HOOKS, before=True, cheap=True)
 def root_of_an_mse_of_0(seen: Seen) -> Bite | None:
-    """RMSE where the fit is perfect, or in each row. A root of other things than squares may be dealt with."""
-    if seen.moment != HOOKS and not is_turn(seen) and not any(_may_be_0(root) for root in roots(seen)):
+    """RMSE where the fit is perfect, of a batch or of each row. Behind `torch.where` it is as bad."""
+    zero, all = _roots_at_0(seen, "mean")
+    if not zero:
         return None
+    what = "the root of MSE is taken at 0" if all == 1 else f"{many(zero, all, 'roots of MSE')} taken at 0"
+    return Bite(f"{what}: its gradient is NaN there", "write (mse + 1e-8).sqrt(), or take vector_norm(error)")
+
+
+@watch("xsquaresumsqrt-has-gradient-nan-at-0-xnorm-has-0", *BACKWARD, HOOKS, before=True, cheap=True)
+def root_of_a_sum_of_squares_of_0(seen: Seen) -> Bite | None:
+    """A length or a distance by hand, of zeros or of two equal vectors. One whose square is kept from 0 is none."""
+    zero, all = _roots_at_0(seen, "sum")
+    if not zero:
+        return None
+    what = f"{many(zero, all, 'roots of sums of squares')} taken at 0: the gradient is NaN there"
+    return Bite(what, "take x.norm(), or add a small number under the root")
+
+
+def _roots_at_0(seen: Seen, kind: str) -> tuple[int, int]:
+    """How many roots of squares are taken at 0, of how many: of means of squares, or of others."""
+    if seen.moment != HOOKS and not is_turn(seen) and not any(_may_be_0(root) for root in roots(seen)):
+        return 0, 0
     for node in top(seen):
         zeros = _zeros_under_root(node)
-        if zeros is not None and zeros.any() and _is_square(node.next_functions[0][0]):
-            what = (
-                "the root of MSE is taken at 0"
-                if zeros.numel() == 1
-                else (f"{many(int(zeros.sum()), zeros.numel(), 'roots of squared errors')} taken at 0")
-            )
-            return Bite(f"{what}: its gradient is NaN there", "write (mse + 1e-8).sqrt(), or take vector_norm(error)")
-    return None
+        if zeros is not None and zeros.any() and _squares(node.next_functions[0][0]) == kind:
+            return int(zeros.sum()), zeros.numel()
+    return 0, 0
 
 
 def _may_be_0(root: Tensor) -> bool:
-    """Whether a root of 0 can be among what the loss adds up, as far as that can be seen at no cost."""
-    return operation(root.grad_fn) in ("Sqrt", "Pow") and root.numel() == 1 and root.device.type == "cpu" and not root
+    """Whether a loss is a root of 0 itself, which is seen at no cost."""
+    return operation(root.grad_fn) in ("Sqrt", "Pow") and number(root) == 0
 
 
 def _zeros_under_root(node: Any) -> Tensor | None:
@@ -253,19 +268,21 @@ def _zeros_under_root(node: Any) -> Tensor | None:
     return None
 
 
-def _is_square(node: Any) -> bool:
-    """Whether MSE or a mean or sum of squares is there, in front of views."""
+def _squares(node: Any) -> str:
+    """What is under a root: mean for MSE or a mean of squares, sum for a sum of squares or a square, "" for others."""
+    kind = "sum"
     for _ in range(6):
-        if node is None or operation(node) == "MseLoss":
-            return node is not None
-        if operation(node) == "Pow":
-            return saved(node, "exponent") == 2
-        if operation(node) == "Mul" and node.next_functions[0] == node.next_functions[1]:
-            return True
-        if operation(node) not in VIEWS | {"Mean", "Sum"}:
-            return False
+        name = operation(node)
+        if name == "MseLoss" or (name == "Mean" and kind == "sum"):
+            kind = "mean"
+        if name == "MseLoss" or (name == "Pow" and saved(node, "exponent") == 2):
+            return kind
+        if name == "Mul" and node.next_functions[0] == node.next_functions[1]:
+            return kind
+        if name not in VIEWS | {"Mean", "Sum"}:
+            return ""
         node = node.next_functions[0][0]
-    return False
+    return ""
 
 
 @watch("huberloss-takes-integer-targets-and-refuses-them-in-backward", FOUR[2], cheap=True)

@@ -13,17 +13,17 @@ for _ in range(4):
     y = torch.poisson(torch.full((16, 1), 2.0))
     z = model(x)
     loss = criterion(F.softplus(z) + 1e-6, y)  # bites: by-default-poissonnllloss-expects-the-logarithm-of-the-rate
-    loss = loss + criterion(
+    loss = loss + criterion(  # bites: by-default-poissonnllloss-expects-the-logarithm-of-the-rate
         z.exp().squeeze(1), y.squeeze(1)
-    )  # bites: by-default-poissonnllloss-expects-the-logarithm-of-the-rate
-    loss = loss + criterion(
+    )
+    loss = loss + criterion(  # bites: by-default-poissonnllloss-expects-the-logarithm-of-the-rate
         z, (y - y.mean()) / y.std()
-    )  # bites: by-default-poissonnllloss-expects-the-logarithm-of-the-rate
+    )
     loss = loss + criterion(z, y[:, 0])  # bites: kldivloss-poissonnllloss-and-gaussiannllloss-broadcast-in-silence
     rate = z - z.mean()
-    _ = F.poisson_nll_loss(
+    _ = F.poisson_nll_loss(  # bites: with-log_inputfalse-poissonnllloss-drives-a-rate-below--eps-down
         rate, y, log_input=False
-    )  # bites: with-log_inputfalse-poissonnllloss-drives-a-rate-below--eps-down
+    )
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -12,9 +12,9 @@ for _ in range(3):
     x = torch.randn(4, 3)
     z = student(x).masked_fill(forbidden, -torch.inf)
     wanted = teacher(x).masked_fill(forbidden, -torch.inf).softmax(1).detach()
-    loss = F.kl_div(
+    loss = F.kl_div(  # bites: if-both-sides-mask-a-class-by--inf-kldivloss-is-nan-but-still-trains
         z.log_softmax(1), wanted, reduction="batchmean"
-    )  # bites: if-both-sides-mask-a-class-by--inf-kldivloss-is-nan-but-still-trains
+    )
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -11,22 +11,22 @@ optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
 for _ in range(3):
     x = torch.randn(8, 6)
     z, soft = student(x), teacher(x).softmax(1).detach()
-    loss = criterion(
+    loss = criterion(  # bites: summed-over-distributions-kldivloss-is-below-0-only-by-rounding
         F.softmax(z, dim=1), soft
-    )  # bites: summed-over-distributions-kldivloss-is-below-0-only-by-rounding
+    )
     loss = loss + criterion(z, soft)  # bites: summed-over-distributions-kldivloss-is-below-0-only-by-rounding
-    loss = loss + criterion(
+    loss = loss + criterion(  # bites: summed-over-distributions-kldivloss-is-below-0-only-by-rounding
         F.log_softmax(z, 0), soft
-    )  # bites: summed-over-distributions-kldivloss-is-below-0-only-by-rounding
-    _ = criterion(
+    )
+    _ = criterion(  # bites: by-default-kldivloss-wants-log-probabilities-first-then-probabilities
         F.log_softmax(z, 1), soft.log()
-    )  # bites: by-default-kldivloss-wants-log-probabilities-first-then-probabilities
-    _ = criterion(
+    )
+    _ = criterion(  # bites: by-default-kldivloss-wants-log-probabilities-first-then-probabilities
         F.log_softmax(z, 1), teacher(x).detach()
-    )  # bites: by-default-kldivloss-wants-log-probabilities-first-then-probabilities
-    _ = F.kl_div(
+    )
+    _ = F.kl_div(  # bites: by-default-kldivloss-wants-log-probabilities-first-then-probabilities
         F.log_softmax(z, 1), soft, log_target=True, reduction="sum"
-    )  # bites: by-default-kldivloss-wants-log-probabilities-first-then-probabilities
+    )
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

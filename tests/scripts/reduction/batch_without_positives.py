@@ -10,9 +10,9 @@ optimizer = torch.optim.Adam([*boxes.parameters(), *scores.parameters()])
 for n in range(8):
     x = torch.randn(10, 4)
     positive = torch.arange(10) < (0 if n == 6 else 3)
-    box = F.smooth_l1_loss(
+    box = F.smooth_l1_loss(  # bites: the-mean-of-mse-over-an-empty-batch-is-nan-and-its-gradient-zero
         boxes(x)[positive], x[positive]
-    )  # bites: the-mean-of-mse-over-an-empty-batch-is-nan-and-its-gradient-zero
+    )
     score = F.binary_cross_entropy_with_logits(scores(x)[:, 0], positive.float())
     optimizer.zero_grad()
     (score + box).backward()

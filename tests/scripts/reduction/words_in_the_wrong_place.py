@@ -12,9 +12,9 @@ each = F.l1_loss(torch.ones(3), torch.zeros(3), "none")  # bites: mselosssum-is-
 smooth = nn.SmoothL1Loss(0.1)  # bites: smoothl1loss01-leaves-beta-at-1-and-huberloss01-delta
 huber = nn.HuberLoss(0.5)  # bites: smoothl1loss01-leaves-beta-at-1-and-huberloss01-delta
 loss = nn.CrossEntropyLoss(reduction="avg")  # bites: an-unknown-reduction-is-refused-when-the-loss-is-called-not-before
-old = nn.BCELoss(
+old = nn.BCELoss(  # bites: the-deprecated-size_average-and-reduce-overrule-reduction
     size_average=False, reduction="none"
-)  # bites: the-deprecated-size_average-and-reduce-overrule-reduction
-kl = F.kl_div(
+)
+kl = F.kl_div(  # bites: mselosssum-is-a-mean-because-size_average-comes-first
     torch.ones(2, 2).log_softmax(1), torch.ones(2, 2) / 2, "batchmean"
-)  # bites: mselosssum-is-a-mean-because-size_average-comes-first
+)

@@ -15,7 +15,7 @@ exact = nn.Linear(4, 1)
 optimizer = torch.optim.SGD([*head.parameters(), *student.parameters(), *exact.parameters()], lr=0.1)
 x = torch.randn(8, 4)
 fitted = exact(x).detach()
-for n in range(6):
+for _ in range(6):
     kept = F.mse_loss(trunk(x), old(x)) + F.mse_loss(head(trunk(x)).sum(), torch.tensor(0.0))
     near = F.mse_loss(student(x), teacher(x).detach())
     perfect = F.mse_loss(exact(x), fitted)

@@ -10,9 +10,9 @@ optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
 x, y = torch.randn(8, 3).half(), torch.full((8, 1), 300.0).half()
 for _ in range(3):
     loss = F.mse_loss(model(x), y)  # bites: in-float16-mse-is-infinite-from-an-error-of-256-on-mae-is-not
-    total = F.l1_loss(
+    total = F.l1_loss(  # bites: in-float16-a-sum-of-losses-can-overflow-where-their-mean-is-finite
         model(x).expand(8, 64), y.expand(8, 64), reduction="sum"
-    )  # bites: in-float16-a-sum-of-losses-can-overflow-where-their-mean-is-finite
+    )
     optimizer.zero_grad()
     (loss + 0 * F.l1_loss(model(x), y)).backward()
     optimizer.step()

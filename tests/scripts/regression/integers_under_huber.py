@@ -8,9 +8,9 @@ model = nn.Linear(3, 1)
 ratings = torch.randint(1, 6, (8, 1))
 with torch.no_grad():
     print(nn.HuberLoss()(model(torch.ones(8, 3)), ratings).item() > 0)
-loss = nn.HuberLoss()(
+loss = nn.HuberLoss()(  # bites: huberloss-takes-integer-targets-and-refuses-them-in-backward
     model(torch.randn(8, 3)), ratings
-)  # bites: huberloss-takes-integer-targets-and-refuses-them-in-backward
+)
 try:
     loss.backward()
 except RuntimeError as error:

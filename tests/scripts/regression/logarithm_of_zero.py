@@ -8,8 +8,8 @@ model = nn.Linear(2, 1)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 sales = torch.tensor([[3.0], [0.0], [12.0], [5.0]])
 criterion = nn.MSELoss()
-loss = criterion(
+loss = criterion(  # bites: an-infinite-target-makes-mses-gradient-infinite-not-that-of-mae
     model(torch.randn(4, 2)), sales.log()
-)  # bites: an-infinite-target-makes-mses-gradient-infinite-not-that-of-mae
+)
 loss.backward()
 optimizer.step()

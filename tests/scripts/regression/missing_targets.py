@@ -10,9 +10,9 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 for n in range(3):
     x, y = torch.randn(6, 3), torch.randn(6, 2)
     y[0, 1] = float("nan") if n == 0 else 0.0
-    loss = F.mse_loss(
+    loss = F.mse_loss(  # bites: a-nan-target-makes-mses-gradients-nan-behind-a-mask-of-zeros-too
         model(x), y, reduction="none"
-    )  # bites: a-nan-target-makes-mses-gradients-nan-behind-a-mask-of-zeros-too
+    )
     loss = torch.where(y.isnan(), 0.0, loss).mean()
     optimizer.zero_grad()
     loss.backward()

@@ -1,4 +1,4 @@
-"""Roots at 0 that have a gradient: of MSE and a small number, a norm, distances behind a mask, and a root in a metric."""
+"""Roots at 0 that have a gradient: MSE and a small number, a norm, distances behind a mask, a metric."""
 
 import torch
 from torch import nn

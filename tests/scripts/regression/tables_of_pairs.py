@@ -1,4 +1,4 @@
-"""Pairs that are meant: quantiles with samples of a target, a table of distances, and one against samples of its own."""
+"""Pairs that are meant: quantiles with samples of a target, distances, one against samples of its own."""
 
 import warnings
 
