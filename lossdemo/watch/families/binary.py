@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isfinite
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from lossdemo.watch.definition import END, Bite, watch
 from lossdemo.watch.graph import VIEWS, operation, origin
+from lossdemo.watch.place import Place
 from lossdemo.watch.seen import Seen, shape
 
 F = "torch.nn.functional."
@@ -52,8 +52,9 @@ def weightless(seen: Seen, elements: Tensor) -> bool:
     F + "soft_margin_loss",
 )
 def sigmoid_before_a_loss_of_logits(seen: Seen) -> Bite | None:
-    """A model whose last layer is a sigmoid, or a softmax, under a loss that has one inside. A gate in a model, whose
-    product with something is the logit, is none.
+    """A model whose last layer is a sigmoid, or a softmax, under a loss that has one inside.
+
+    A gate in a model, whose product with something is the logit, is none.
     """
     made = {"Sigmoid": "sigmoid", "Softmax": "softmax"}.get(entries_from(seen["input"]))
     if not made:
@@ -67,13 +68,14 @@ def sigmoid_before_a_loss_of_logits(seen: Seen) -> Bite | None:
 
 @watch("bcewithlogitsloss-can-fall-without-end-on-targets-below-0-or-above-1", LOGITS)
 def targets_outside_of_0_and_1(seen: Seen) -> Bite | None:
-    """Masks of 0 and 255, labels of -1 and 1, class numbers. A label of -1 whose loss is masked, or has the weight 0,
-    is none, nor is what rounding leaves above 1.
+    """Masks of 0 and 255, labels of -1 and 1, class numbers.
+
+    A label of -1 whose loss is masked, or has the weight 0, is none, nor is what rounding leaves above 1.
     """
     target = seen["target"]
     slack = 8 * torch.finfo(target.dtype).eps if target.is_floating_point() else 0
     outside = (target < -slack) | (target > 1 + slack)
-    if weightless(seen, outside):
+    if target.requires_grad or weightless(seen, outside):  # a prediction in the target's place is another mistake
         return None
     low, high = (round(number, 4) for number in torch.stack(torch.aminmax(target)).tolist())
     return Bite(
@@ -85,8 +87,9 @@ def targets_outside_of_0_and_1(seen: Seen) -> Bite | None:
 
 @watch("a-nan-label-makes-bcewithlogitsloss-nan-and-bceloss-refuses-it", LOGITS)
 def labels_that_are_nan(seen: Seen) -> Bite | None:
-    """Missing labels as NaN: no weight and no mask behind the loss keeps their gradients from NaN. Only the value, as
-    for a `nanmean` in an evaluation, can be left out.
+    """Missing labels as NaN: no weight and no mask behind the loss keeps their gradients from NaN.
+
+    An evaluation without gradients, by `nanmean`, is none.
     """
     target = seen["target"]
     if not seen["input"].requires_grad or not seen.result.requires_grad or not target.is_floating_point():
@@ -159,13 +162,12 @@ def wrong_probabilities_of_0_or_1(seen: Seen) -> Bite | None:
 
 @watch("with-input-and-01-labels-swapped-bceloss-has-infinite-gradients", F + "binary_cross_entropy", LOGITS)
 def labels_in_the_place_of_the_input(seen: Seen) -> Bite | None:
-    """scikit-learn's order, the truth first. Labels that are learned for a given model are none, as then the input is
-    no row of zeros and ones.
+    """scikit-learn's order, the truth first.
+
+    Labels that are learned for a given model are none, as then the input is not zeros and ones alone.
     """
     input, target = seen["input"], seen["target"]
-    if input.requires_grad or not target.requires_grad or not target.grad_fn:
-        return None
-    if not ((input == 0) | (input == 1)).all():
+    if input.requires_grad or not target.requires_grad or not ((input == 0) | (input == 1)).all():
         return None
     return Bite(
         "the input is zeros and ones and has no gradient, and the target has one: they are swapped",
@@ -201,7 +203,7 @@ def weights_of_classes_along_the_width(seen: Seen) -> Bite | None:
     return None
 
 
-def kinds(seen: Seen, *wanted: float) -> Iterator[tuple[Any, str]]:
+def kinds(seen: Seen, *wanted: float) -> Iterator[tuple[Place, str, str]]:
     """At the end, the places whose labels were the wanted ones and never -1, and what was there."""
     if seen.moment != END:
         target = seen["target"]

@@ -36,6 +36,11 @@ def kept(seen: Seen) -> Tensor:
     return seen["target"] != seen["ignore_index"]
 
 
+def is_scores(tensor: Tensor) -> bool:
+    """Whether a linear layer or a convolution made it, or it is a parameter itself."""
+    return tensor.requires_grad and (tensor.grad_fn is None or operation(origin(tensor.grad_fn)) in SCORES)
+
+
 def roots(seen: Seen) -> list[Tensor]:
     """What a backward starts from."""
     tensors = seen["tensors"]
@@ -53,8 +58,9 @@ def recall(seen: Seen, loss: Tensor | None = None, what: Any = None) -> dict[int
 
 @watch("a-softmax-before-cross-entropy-puts-a-floor-under-the-loss", F + "cross_entropy")
 def softmax_before_cross_entropy(seen: Seen) -> Bite | None:
-    """A model that ends in a softmax, or a sigmoid. A log-softmax is harmless, and so are the probabilities that are
-    the target.
+    """A model that ends in a softmax, or a sigmoid.
+
+    A log-softmax is harmless, and so are probabilities that are the target.
     """
     made = {"Softmax": "softmax", "Sigmoid": "sigmoid"}.get(entries_from(seen["input"]))
     count = seen["input"].shape[classes(seen["input"])]
@@ -86,7 +92,7 @@ def raw_scores_under_nll(seen: Seen) -> Iterator[Bite]:
             yield from _only_by_nll(seen, root)
         return
     input = seen["input"]
-    if operation(origin(input.grad_fn)) in SCORES and bool((input.logsumexp(classes(input)).abs() > 0.01).any()):
+    if is_scores(input) and bool((input.logsumexp(classes(input)).abs() > 0.01).any()):
         recall(seen, seen.result, seen.about("input"))
 
 
@@ -109,8 +115,9 @@ def _only_by_nll(seen: Seen, root: Tensor) -> Iterator[Bite]:
 
 @watch("cross-entropy-over-a-single-logit-is-0-and-trains-nothing", F + "cross_entropy")
 def cross_entropy_over_one_class(seen: Seen) -> Bite | None:
-    """A classifier with one output under the loss for several. One row over one class, as in a contrastive batch of
-    one, is none.
+    """A classifier with one output under the loss for several.
+
+    One row over one class, as in a contrastive batch of one, is none.
     """
     input = seen["input"]
     if input.ndim < 2 or input.shape[1] != 1 or input.numel() < 2:
@@ -136,8 +143,9 @@ def flat_logits_and_binary_labels(seen: Seen) -> Bite | None:
 
 @watch("cross-entropy-accepts-any-floats-as-target-probabilities", F + "cross_entropy", note=True)
 def target_rows_that_are_no_distribution(seen: Seen) -> Bite | None:
-    """Percent, several ones in a row, scores. Rows that carry a weight, or rows of zeros that are to be left out, may
-    be meant.
+    """Percent, several ones in a row, scores.
+
+    Rows that carry a weight, or rows of zeros that are to be left out, may be meant.
     """
     input, target = seen["input"], seen["target"]
     if input.ndim < 2 or indices(seen) or not target.numel():
@@ -163,16 +171,17 @@ def ignore_index_among_probabilities(seen: Seen) -> Bite | None:
     if not marked.any():
         return None
     return Bite(
-        f"{marked.sum().item()} target probabilities are {seen['ignore_index']}: `ignore_index` leaves out labels alone,"
-        " and these count as numbers",
+        f"{marked.sum().item()} target probabilities are {seen['ignore_index']}: `ignore_index` leaves out labels"
+        " alone, and these count as numbers",
         f"{seen.about('target')} · choose the rows before the loss, F.cross_entropy(z[keep], q[keep])",
     )
 
 
 @watch("cross-entropy-reads-batches-of-sequences-as-n-c-t-not-as-n-t-c", F + "cross_entropy", F + "nll_loss")
 def classes_that_stand_last(seen: Seen) -> Bite | None:
-    """(batch, time, classes) as a sequence model returns them, where time and classes happen to be as many, or the
-    target is probabilities. Outputs that were transposed, (N, C, T), are none.
+    """(batch, time, classes), and as many classes as positions, or a target of probabilities.
+
+    Outputs that were transposed, (N, C, T), are none.
     """
     input, target = seen["input"], seen["target"]
     if input.ndim < 3:
@@ -229,7 +238,7 @@ def softmax_over_the_batch(seen: Seen) -> Bite | None:
         return None
     if input.shape[0] == 1 and input.numel() > 1:
         why = "which has one entry: each result is 1"
-    elif operation(origin(input.grad_fn, ORDERLY)) in ("Bmm", "Baddbmm"):
+    elif operation(origin(input.grad_fn, ORDERLY | {"Div", "Mul", "Add", "MaskedFill"})) in ("Bmm", "Baddbmm"):
         why = "the batch of the matrix product that made it"
     else:
         return None
@@ -241,8 +250,9 @@ def softmax_over_the_batch(seen: Seen) -> Bite | None:
 
 @watch("without-dim-softmax-of-three-dimensional-logits-runs-over-dimension-0", F + "nll_loss")
 def log_softmax_over_another_dimension(seen: Seen) -> Bite | None:
-    """Log-probabilities whose rows do not sum to 1, as their softmax ran over the batch or over time. The columns of a
-    square matrix of similarities may be meant, and a part of a row is none.
+    """Log-probabilities whose rows do not sum to 1, as their softmax ran over the batch or over time.
+
+    The columns of a square matrix of similarities may be meant, and a part of a row is none.
     """
     input = seen["input"]
     node = origin(input.grad_fn, VIEWS - {"Slice", "Select", "Unbind", "Split", "AsStrided", "Expand"})
@@ -269,14 +279,16 @@ def log_softmax_over_another_dimension(seen: Seen) -> Bite | None:
     cheap=True,
 )
 def mean_of_no_labels(seen: Seen) -> Iterator[Bite]:
-    """A batch whose labels are all ignored, or an empty one, whose NaN goes backward. One that is skipped when it is
-    NaN, or replaced, is none.
+    """A batch whose labels are all ignored, or an empty one, whose NaN goes backward.
+
+    One that is skipped when it is NaN, or replaced, is none.
     """
     if seen.moment == BACKWARD:
         for root in roots(seen) if seen.memory else ():
             if root.numel() == 1 and root.isnan().item():
                 known = {node._sequence_nr() for node in nodes(root)} & {*seen.memory}
-                yield from (Bite(*seen.memory[one][1], seen.memory[one][0]) for one in sorted(known))
+                for place, (what, advice) in [seen.memory[one] for one in sorted(known)]:
+                    yield Bite(what, advice, place)
         return
     if isfinite(number(seen)) or seen["reduction"] != "mean":
         return
@@ -327,8 +339,9 @@ def chunks_of_no_labels(seen: Seen) -> Bite | None:
 
 @watch("a--inf-logit-masks-a-class-for-unsmoothed-index-targets-of-other-classes", F + "cross_entropy", cheap=True)
 def masked_class_in_the_target(seen: Seen) -> Bite | None:
-    """Classes that are masked with -inf and have a share of the target: the label itself, label smoothing, or a row of
-    probabilities. A masked class that is no label is none.
+    """Classes masked with -inf that have a share of the target, by the label, smoothing, or probabilities.
+
+    A masked class that is no label is none.
     """
     if isfinite(number(seen)):
         return None
@@ -355,8 +368,9 @@ def _labels(masked: Tensor, target: Tensor, counts: Tensor, dim: int) -> int:
 
 @watch("label-smoothing-with-class-weights-can-let-a-heavy-class-win-everywhere", F + "cross_entropy")
 def smoothing_that_a_heavy_class_wins(seen: Seen) -> Bite | None:
-    """Class weights and label smoothing in one call, so far apart that the best prediction for a label is another
-    class. Weights that are nearer to each other are none.
+    """Class weights under label smoothing, so far apart that a label's best prediction is another class.
+
+    Weights that are nearer to each other are none.
     """
     weight, share, input = seen["weight"], seen["label_smoothing"], seen["input"]
     if weight is None or not share or not indices(seen) or not isinstance(weight, Tensor):
@@ -369,8 +383,8 @@ def smoothing_that_a_heavy_class_wins(seen: Seen) -> Bite | None:
         return None
     heavy = int(weight.argmax())
     return Bite(
-        f"smoothed and weighted, the best prediction for {hit.sum().item()} of {hit.numel()} labels is class {heavy}, of"
-        f" weight {weight.max().item():g}, and not their own",
+        f"smoothed and weighted, the best prediction for {hit.sum().item()} of {hit.numel()} labels is class {heavy},"
+        f" of weight {weight.max().item():g}, and not their own",
         f"{seen.about('weight') or shape(input)} · weigh the smoothed losses by row: weight[y] * F.cross_entropy(z, y,"
         " label_smoothing=..., reduction='none')",
     )
@@ -431,8 +445,9 @@ def _has_exponential_of(loss: Any, factor: Any) -> bool:
     BACKWARD,
 )
 def focal_factor_of_a_mean(seen: Seen) -> Iterator[Bite]:
-    """A focal loss that takes its factor of the mean, as a popular kernel does. A batch of one, and the factor of each
-    sample's own loss, are none.
+    """A focal loss that takes its factor of the mean, as popular code does.
+
+    A batch of one, and the factor of each sample's own loss, are none.
     """
 
     def is_mean(seen: Seen) -> str:
@@ -447,8 +462,9 @@ def focal_factor_of_a_mean(seen: Seen) -> Iterator[Bite]:
 
 @watch("a-class-weight-inside-a-focal-loss-raises-p-to-the-power-of-the-weight", F + "cross_entropy", BACKWARD)
 def focal_factor_of_a_weighted_loss(seen: Seen) -> Iterator[Bite]:
-    """A focal loss whose exp(-loss) is of a loss with class weights. Weights that are all 1 are none, and so are those
-    multiplied at the end.
+    """A focal loss whose exp(-loss) is of a loss with class weights.
+
+    Weights that are all 1 are none, and so are those multiplied at the end.
     """
 
     def is_weighted(seen: Seen) -> str:
@@ -475,6 +491,8 @@ def target_in_the_graph(seen: Seen) -> Bite | None:
 def collapse(seen: Seen, now: Callable[[], str]) -> Iterator[Bite]:
     """At the end, the places that showed the same at each look, over three steps of optimizers and more."""
     if seen.moment != END:
+        if not seen.result.requires_grad:
+            return
         words = now() if seen.place not in seen.memory or seen.memory[seen.place] else ""
         known = seen.memory.setdefault(seen.place, {})
         if not words:
@@ -484,20 +502,22 @@ def collapse(seen: Seen, now: Callable[[], str]) -> Iterator[Bite]:
         return
     for place, steps in seen.memory.items():
         if steps and len(steps) >= 4:
-            yield Bite(*steps[max(steps)].replace("{}", str(len(steps))).split(" · ", 1), place)
+            what, _, advice = steps[max(steps)].replace("{}", str(len(steps))).partition(" · ")
+            yield Bite(what, advice, place)
 
 
 @watch("if-all-embeddings-coincide-infonce-is-log-n-and-its-gradient-is-zero", F + "cross_entropy", END)
 def similarities_that_are_all_equal(seen: Seen) -> Iterator[Bite]:
-    """A contrastive encoder that maps everything to one point, at each step that was looked at. A first step from a
-    layer of zeros, and a loss at log N of embeddings that differ, are none.
+    """A contrastive encoder that maps everything to one point, at each step that was looked at.
+
+    A first step from a layer of zeros, and a loss at log N of embeddings that differ, are none.
     """
     return collapse(seen, lambda: _equal_similarities(seen))
 
 
 def _equal_similarities(seen: Seen) -> str:
     input, target = seen["input"], seen["target"]
-    if input.ndim != 2 or not indices(seen) or input.shape[0] < 3 or not seen.result.requires_grad:
+    if input.ndim != 2 or not indices(seen) or input.shape[0] < 3:
         return ""
     rows, count = input.shape
     labels = torch.arange(rows, device=target.device)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lossdemo.watch.definition import END, Bite, watch
 from lossdemo.watch.families.binary import F, kinds
-from lossdemo.watch.families.multiclass import SCORES, collapse
+from lossdemo.watch.families.multiclass import collapse, is_scores
 from lossdemo.watch.graph import operation, origin
 from lossdemo.watch.seen import Seen, shape
 
@@ -70,8 +70,9 @@ def margin_that_no_cosine_exceeds(seen: Seen) -> Bite | None:
 
 @watch("at-the-zero-vector-cosineembeddinglosss-gradient-can-be-a-million", F + "cosine_embedding_loss", note=True)
 def embeddings_of_zeros(seen: Seen) -> Bite | None:
-    """An embedding of padding, or behind a dead layer, in a pair labeled 1. Where a mask or the layer stops its
-    gradient it does no harm.
+    """An embedding of padding, or behind a dead layer, in a pair labeled 1.
+
+    Where a mask or the layer stops its gradient it does no harm.
     """
     first, second, alike = seen["input1"], seen["input2"], seen["target"] == 1
     zero = [(one == 0).all(-1) for one in (first, second)]
@@ -86,8 +87,9 @@ def embeddings_of_zeros(seen: Seen) -> Bite | None:
 
 @watch("in-float16-cosineembeddingloss-treats-long-embeddings-as-orthogonal", F + "cosine_embedding_loss")
 def cosines_that_overflow(seen: Seen) -> Bite | None:
-    """Embeddings in float16 whose squared lengths multiply to more than 65504. Under autocast they are none, as the
-    loss is computed in float32.
+    """Embeddings in float16 whose squared lengths multiply to more than 65504.
+
+    Under autocast they are none, as the loss is computed in float32.
     """
     first, second = seen["input1"], seen["input2"]
     if first.dtype is not torch.float16 or second.dtype is not torch.float16:
@@ -106,11 +108,12 @@ def cosines_that_overflow(seen: Seen) -> Bite | None:
 
 @watch("with-label-1-hingeembeddingloss-of-unbounded-scores-falls-without-end", F + "hinge_embedding_loss")
 def scores_in_the_place_of_distances(seen: Seen) -> Bite | None:
-    """The output of a layer, or a parameter, as the input, and below 0 with label 1. A distance, or a cosine, is
-    none.
+    """The output of a layer, or a parameter, as the input, and below 0 with label 1.
+
+    A distance, or a cosine, is none.
     """
     input = seen["input"]
-    if not input.requires_grad or (input.grad_fn is not None and operation(origin(input.grad_fn)) not in SCORES):
+    if not is_scores(input):
         return None
     below = (input < 0) & (seen["target"] == 1)
     if not below.any():
@@ -190,15 +193,16 @@ def triplets_of_maps(seen: Seen) -> Bite | None:
 
 @watch("if-all-embeddings-coincide-the-mean-triplet-loss-is-its-margin", *TRIPLETS, END)
 def triplets_that_coincide(seen: Seen) -> Iterator[Bite]:
-    """A network that maps every input to one point, at each step that was looked at. A first step from a layer of
-    zeros is none, nor is a loss at the margin of embeddings that differ.
+    """A network that maps every input to one point, at each step that was looked at.
+
+    A first step from a layer of zeros is none, nor is a loss at the margin of embeddings that differ.
     """
     return collapse(seen, lambda: _one_point(seen))
 
 
 def _one_point(seen: Seen) -> str:
     three: list[Tensor] = [seen[name] for name in ("anchor", "positive", "negative")]
-    if not seen.result.requires_grad or not three[0].numel():
+    if not three[0].numel():
         return ""
     point = three[0].reshape(-1, three[0].shape[-1])[0]
     if not all(bool((one == point).all()) for one in three):
