@@ -36,9 +36,20 @@ def kept(seen: Seen) -> Tensor:
     return seen["target"] != seen["ignore_index"]
 
 
+def layer(tensor: Tensor, through: frozenset[str] = VIEWS) -> Any:
+    """The node that made a tensor; the product alone, where a linear layer added its bias afterwards."""
+    node = origin(tensor.grad_fn, through)
+    if operation(node) == "Add" and node.next_functions[0][0] is not None:
+        product = origin(node.next_functions[0][0], through)
+        bias = node.next_functions[1][0]
+        if operation(product) == "Mm" and operation(origin(bias)) == "AccumulateGrad":
+            return product
+    return node
+
+
 def is_scores(tensor: Tensor) -> bool:
     """Whether a linear layer or a convolution made it, or it is a parameter itself."""
-    return tensor.requires_grad and (tensor.grad_fn is None or operation(origin(tensor.grad_fn)) in SCORES)
+    return tensor.requires_grad and (tensor.grad_fn is None or operation(layer(tensor)) in SCORES)
 
 
 def roots(seen: Seen) -> list[Tensor]:
@@ -194,7 +205,7 @@ def classes_that_stand_last(seen: Seen) -> Bite | None:
             return None
         why = "the target's probabilities sum to 1 in the last"
     else:
-        node = origin(input.grad_fn, ORDERLY)
+        node = layer(input, ORDERLY)
         if input.shape[1] != input.shape[-1] or operation(node) not in ("Addmm", "Mm"):
             return None
         made = tuple(node._input_metadata[0].shape)
