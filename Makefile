@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv$(addprefix -,$(TORCH))
 BIN := $(VENV)/bin
 
-.PHONY: verify test prove kept bench indexes figures site lint dist
+.PHONY: verify test prove kept bench indexes watches figures site lint dist
 
 # The book: every claim verified on this machine. With TORCH, docs/verdicts keeps what was found.
 verify: $(VENV)/installed
@@ -34,6 +34,10 @@ bench: $(VENV)/installed
 # symptoms.md, names.md and the first lines of each chapter, written anew from the claims.
 indexes: $(VENV)/installed
 	$(BIN)/python -m lossdemo.indexes
+
+# Which watch of `lossdemo watch` fires in which claim, written anew.
+watches: $(VENV)/installed
+	$(BIN)/python -m lossdemo.watch.table
 
 # The book's figures, drawn anew into spec/figures.
 figures: $(VENV)/installed
