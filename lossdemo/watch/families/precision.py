@@ -60,7 +60,10 @@ def steps_along_scaled_gradients(seen: Seen) -> Bite | None:
         return None
     reached = shared.get("reached", set())
     moved = [
-        one for group in seen["self"].param_groups for one in group["params"] if id(one) in reached and one.grad is not None
+        one
+        for group in seen["self"].param_groups
+        for one in group["params"]
+        if id(one) in reached and one.grad is not None
     ]
     if not moved:
         return None
