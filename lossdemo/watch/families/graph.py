@@ -27,7 +27,7 @@ def _losses(seen: Seen) -> list[Tensor]:
 
 
 class _Alive:
-    """Lives as long as the nodes of a loss; it knows the step, and whether the tensor is alive that backward was given."""
+    """Lives as long as the nodes of a loss; it knows the step, and whether the tensor that backward got is alive."""
 
     def __init__(self, loss: Tensor, step: int) -> None:
         self.loss, self.step = weakref.ref(loss), step
@@ -117,7 +117,7 @@ FLAT = frozenset(["Round", "Floor", "Ceil", "Trunc", "Sign", "Sgn"])
 
 @watch("round-keeps-the-graph-and-passes-on-a-gradient-of-zero", BACKWARD)
 def every_way_to_the_parameters_is_rounded(seen: Seen) -> Bite | None:
-    """A prediction rounded before the loss. Straight-through estimators have a way around the rounding, and are right."""
+    """A prediction rounded before the loss. A straight-through estimator has a way around it, and is right."""
     losses = _losses(seen)
     graph = [node for loss in losses for node in nodes(loss)]
     flat = [node for node in graph if operation(node) in FLAT]

@@ -75,12 +75,15 @@ def _judge(seen: Seen, state: _State, loss: Tensor, value: float) -> None:
         state.fault = None
     elif state.fault is None and not state.told:
         kind, what = _cause(loss)
-        if len(known) == 2 and kind != "data" and known[1] > 1000 * known[0]:
+        if len(known) == 2 and kind not in ("data", "target") and known[1] > 1000 * known[0]:
             kind, what = "diverged", f"it grew from {known[0]:.2g} to {known[1]:.2g} before"
         state.fault = Fault(seen.place, seen.history.steps, kind, f"the loss is {value}: {what}")
 
 
 UNUSUAL = ("attn_mask", "mask", "condition", "logsumexp", "value", "grad_output")  # infinite on purpose, or not read
+
+
+REGRESSION = ("MseLoss", "L1Loss", "SmoothL1Loss", "HuberLoss")  # whose targets another watch looks at
 
 
 def _cause(loss: Tensor) -> tuple[str, str]:
@@ -92,6 +95,8 @@ def _cause(loss: Tensor) -> tuple[str, str]:
             if name in UNUSUAL or not tensor.is_floating_point() or bool(tensor.isfinite().all()):
                 continue
             bad = f"{int((~tensor.isfinite()).sum())} of {tensor.numel()} entries"
+            if name == "target" and operation(node) in REGRESSION:
+                return "target", bad
             if tensor.grad_fn is None and not tensor.requires_grad and not name.startswith(("result", "output")):
                 return "data", f"{bad} of the data that {operation(node)} is given are not finite"
             made = operation(node if name.startswith(("result", "output")) else tensor.grad_fn)
@@ -149,7 +154,7 @@ def _is_root(node: Any) -> bool:
 
 
 def _why(node: Any, bad: Tensor, users: dict[Any, list[tuple[Any, int]]]) -> tuple[str, int]:
-    """What stands between a slope and the loss that makes 0 · inf of it, and of how many entries; else what is below."""
+    """What stands between a slope and the loss and makes 0 · inf of it, for how many entries; else what is below."""
     if operation(node) == "NanToNum":
         return "nan_to_num", 0
     level, seen = [node], {node}
@@ -164,6 +169,8 @@ def _why(node: Any, bad: Tensor, users: dict[Any, list[tuple[Any, int]]]) -> tup
                     seen.add(user)
                     above.append(user)
         level = above
+    if operation(node) == "Pow" and any(_is_computed(user, slot) for user, slot in users[node]):
+        return "focal", 0
     if operation(node) in ("Sqrt", "Pow"):
         below = _below(node)
         if below in ("Pow", "Mul", "Var"):
@@ -190,7 +197,7 @@ def _drops(user: Any, slot: int, bad: Tensor) -> tuple[str, Any]:
         return "mask, finite", None
     if kind == "NanToNum":
         return "nan_to_num", None
-    if kind == "Mul":
+    if kind == "Mul" and not (_is_computed(user, slot) and any("Pow" in operation(p) for p, _ in user.next_functions)):
         factor = saved(user, "other" if slot == 0 else "self")
         return _met("mask", bad, factor == 0 if isinstance(factor, Tensor) else None)
     return "", None
@@ -207,14 +214,22 @@ def _met(why: str, bad: Tensor, dropped: Any) -> tuple[str, Any]:
     return "", None
 
 
+def _is_computed(user: Any, slot: int) -> bool:
+    """Whether a product's other factor has a graph of its own, and so is no mask."""
+    parents = [parent for parent, _ in user.next_functions]
+    return operation(user) == "Mul" and len(parents) == 2 and parents[1 - slot] is not None
+
+
 def _below(node: Any) -> str:
-    """The operation below a root, beneath sums, means and what is added."""
+    """The operation below a root, beneath sums and what is added; a mean of squares is one of errors."""
+    mean = False
     for _ in range(6):
         node = next((parent for parent, _ in node.next_functions if parent is not None), None)
         if node is None or operation(node) not in VIEWS | {"Sum", "Mean", "Add", "Div", "Clamp", "ClampMin"}:
             break
-    if operation(node) in ("Pow", "Mul") and not _is_square(node):
-        return ""
+        mean = mean or operation(node) == "Mean"
+    if operation(node) in ("Pow", "Mul"):
+        return "" if not _is_square(node) else "MseLoss" if mean else "Pow"
     return operation(node)
 
 
@@ -246,7 +261,7 @@ def _of_slope(seen: Seen, *kinds: str) -> str:
 
 @watch("torchwhere-does-not-stop-a-nan-gradient-from-the-branch-not-taken", BACKWARD, GRAD, cheap=True)
 def where_over_an_infinite_slope(seen: Seen) -> Bite | None:
-    """The dangerous operation guarded behind it by where or masked_fill, and not before it. The double where is right."""
+    """The dangerous operation guarded behind it by where or masked_fill, not before it. The double where is right."""
     words = _of_slope(seen, "where", "where, finite")
     if not words:
         return None
@@ -282,6 +297,7 @@ def root_of_squares_that_are_0(seen: Seen) -> Bite | None:
     """A length or distance written out, of a vector that is 0. A number inside the root keeps it from 0."""
     words = _of_slope(seen, "root")
     if not words:
+        _of_slope(seen, "rmse")  # which another watch tells of
         return None
     return Bite(
         f"gradients are NaN: {words}, where a sum of squares is 0",
@@ -289,13 +305,16 @@ def root_of_squares_that_are_0(seen: Seen) -> Bite | None:
     )
 
 
-@watch("the-root-of-mse-has-a-nan-gradient-where-the-fit-is-perfect", BACKWARD, GRAD, cheap=True)
-def root_of_an_mse_that_is_0(seen: Seen) -> Bite | None:
-    """RMSE as the loss, on a batch that is fitted to the bit."""
-    words = _of_slope(seen, "rmse")
+@watch("with-gamma-in-0-1-focal-gradients-are-nan-where-p-rounds-to-1", BACKWARD, GRAD, cheap=True)
+def power_below_1_times_a_loss(seen: Seen) -> Bite | None:
+    """A focal loss with a gamma between 0 and 1, and a row of which the model is sure."""
+    words = _of_slope(seen, "focal")
     if not words:
         return None
-    return Bite(f"gradients are NaN: {words}, where the MSE is 0", "minimize the MSE, or (mse + 1e-8).sqrt()")
+    return Bite(
+        f"gradients are NaN: {words}, a power below 1 of 0",
+        "take gamma = 0 or gamma >= 1, or clamp what is below the power",
+    )
 
 
 def _broken(seen: Seen) -> list[Tensor]:
@@ -404,6 +423,6 @@ def restored_weights_under_a_spoilt_state(seen: Seen) -> Bite | None:
     if not spoilt:
         return None
     return Bite(
-        f"{seen.history.names(spoilt)} are not finite after a step with finite gradients: the optimizer's state was not",
+        f"{seen.history.names(spoilt)} are not finite after a step with finite gradients: the optimizer's state is not",
         "restore the optimizer's state with the weights, or make a new optimizer",
     )

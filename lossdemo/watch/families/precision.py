@@ -42,9 +42,9 @@ class Entry(NamedTuple):
     cheap=True,
 )
 def steps_along_scaled_gradients(seen: Seen) -> Bite | None:
-    """`optimizer.step()` where `scaler.step(optimizer)` is needed. With `unscale_` before it, or a scale of 1, it is right.
+    """`optimizer.step()` where `scaler.step(optimizer)` is needed.
 
-    So is a second optimizer whose own loss is not scaled.
+    With `unscale_` before it, or a scale of 1, it is right, and so is a second optimizer whose own loss is not scaled.
     """
     shared, log = seen.history.shared["scaler"], _log(seen)
     entry = _entry(seen)
@@ -68,7 +68,7 @@ def steps_along_scaled_gradients(seen: Seen) -> Bite | None:
     if not moved:
         return None
     return Bite(
-        f"the step is along gradients that are still {shared['scale']:g} times too large, of {seen.history.names(moved)}",
+        f"the step is along gradients of {seen.history.names(moved)} still {shared['scale']:g} times too large",
         "call scaler.step(optimizer) instead of optimizer.step()",
     )
 
@@ -143,7 +143,7 @@ def _since(log: deque[Entry], moment: str, subject: int) -> list[Entry]:
 
 @watch("clipping-before-unscale_-divides-the-allowed-norm-by-the-scale", SCALER_STEP, cheap=True)
 def clips_scaled_gradients(seen: Seen) -> Bite | None:
-    """Clipping as without a scaler. A bound that was multiplied by the scale, or a norm that is only logged, is right."""
+    """Clipping as without a scaler. A bound multiplied by the scale, or a norm that is only logged, is right."""
     shared, since = seen.history.shared["scaler"], []
     if "scale" in shared and shared["scale"] != 1.0:
         since = _since(_log(seen), SCALER_STEP, id(seen["optimizer"]))
@@ -212,8 +212,8 @@ def divides_by_an_eps_that_rounds_to_0(seen: Seen) -> Bite | None:
     if not names:
         return None
     return Bite(
-        f"{bad} entries of {seen.history.names(names)} are not finite after the step, with finite gradients: eps {eps:g}"
-        f" rounds to 0 in {str(names[0].dtype).removeprefix('torch.')}",
+        f"{bad} entries of {seen.history.names(names)} are not finite after the step, with finite gradients: eps"
+        f" {eps:g} rounds to 0 in {str(names[0].dtype).removeprefix('torch.')}",
         "keep the parameters in float32, and compute under torch.autocast",
     )
 

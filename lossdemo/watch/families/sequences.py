@@ -307,7 +307,7 @@ def _is_lower(seen: Tensor) -> bool:
 
 @watch("by-default-a-padding-class-counts-in-cross-entropys-mean-like-any-other", CROSS_ENTROPY, note=True)
 def padding_counts_as_a_class(seen: Seen) -> Bite | None:
-    """Rows of different lengths filled up with one class. A class that ends many rows without being padding is meant."""
+    """Rows of different lengths filled up with one class. One that ends many rows, and is no padding, is meant."""
     target = seen["target"]
     if target.ndim != 2 or target.is_floating_point() or seen["input"].ndim != 3 or target.shape[1] < 3:
         return None
@@ -321,6 +321,6 @@ def padding_counts_as_a_class(seen: Seen) -> Bite | None:
     if not torch.equal(behind, is_pad) or bool(is_pad.all()):
         return None
     return Bite(
-        f"{int(is_pad.sum())} of {target.numel()} positions, at the rows' ends, are of class {pad} and count as any other",
+        f"{int(is_pad.sum())} of {target.numel()} positions, at rows' ends, are of class {pad} and count as any other",
         f"{seen.about('input', 'target')} · pass ignore_index={pad} if it is padding",
     )
