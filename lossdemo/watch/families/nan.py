@@ -51,6 +51,11 @@ def _state(seen: Seen) -> _State:
     return seen.history.shared["nan"].setdefault("state", _State())
 
 
+def is_told(seen: Seen) -> None:
+    """Another watch has said why gradients are NaN: what follows from it is not said again."""
+    _state(seen).told = True
+
+
 @record(BACKWARD, GRAD, before=True)
 def reads_the_graph(seen: Seen) -> None:
     """Infinite slopes, and the first tensor that is not finite, are seen as long as the graph has what it saved."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lossdemo.watch.definition import Bite, watch
+from lossdemo.watch.families.nan import is_told
 from lossdemo.watch.graph import made_by, nodes, operation
 from lossdemo.watch.saved import marked, marks, saved
 from lossdemo.watch.seen import Seen
@@ -194,6 +195,7 @@ def _at_backward(seen: Seen, name: str, bite: Any) -> Iterator[Bite]:
         for loss in [tensors] if isinstance(tensors, Tensor) else tensors:
             for node in nodes(loss):
                 if name in marked(node):
+                    is_told(seen)
                     yield marked(node)[name]
 
 
