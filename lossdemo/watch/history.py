@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -122,7 +122,7 @@ class History:
             self._names |= {id(p): name for module in modules() for name, p in _named(module)}
         return self._names.get(id(tensor)) or f"a tensor {tuple(tensor.shape)}"
 
-    def names(self, tensors: Sequence[Tensor], most: int = 3) -> str:
+    def names(self, tensors: list[Tensor], most: int = 3) -> str:
         """Some of their names, and how many more there are."""
         shown = ", ".join(self.name(tensor) for tensor in tensors[:most])
         return f"{shown} and {len(tensors) - most} more" if len(tensors) > most else shown
@@ -130,7 +130,7 @@ class History:
 
 def modules() -> list[nn.Module]:
     """The modules that are alive and in no other one, the largest last."""
-    every = [one for one in gc.get_objects() if issubclass(type(one), nn.Module)]
+    every: list[Any] = [one for one in gc.get_objects() if issubclass(type(one), nn.Module)]
     below = {id(child) for module in every for child in module.__dict__.get("_modules", {}).values()}
     tops = [module for module in every if id(module) not in below and "_modules" in module.__dict__]
     return sorted(tops, key=lambda module: sum(1 for _ in module.modules()))

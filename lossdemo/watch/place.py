@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 HERE = str(Path(__file__).parent.parent) + os.sep
 LIBRARIES = tuple({os.path.realpath(path) + os.sep for path in sysconfig.get_paths().values() if "lib" in path})
-SITES = ("site", "dist")  # also of another environment, whose packages this one has
+INSTALLED = ("site-packages", "dist-packages")  # also those of another environment that this one sees
 FRAME = "<lossdemo importlib._bootstrap>"  # the file of our frames in a traceback; warnings, too, count none of these
 
 
@@ -48,7 +48,7 @@ def _kind(code: CodeType) -> str:
     path = os.path.realpath(file)
     if path.startswith(HERE):
         return "ours"
-    if not path.startswith(LIBRARIES) and not any(f"{os.sep}{kind}-packages{os.sep}" in path for kind in SITES):
+    if not path.startswith(LIBRARIES) and not any(f"{os.sep}{name}{os.sep}" in path for name in INSTALLED):
         return "own"
     return "torch" if f"{os.sep}torch{os.sep}" in path else "package"
 

@@ -177,7 +177,7 @@ def trains_layers_that_came_after_the_optimizer(seen: Seen) -> Iterable[Bite] | 
         return list(_at_end(seen))
     known = _known(seen)
     first, held = _first_census(seen, known), list(known.parameters())
-    unheld = [p for p in _unheld(seen) if isinstance(p, nn.Parameter)]
+    unheld: list[Tensor] = [p for p in _unheld(seen) if isinstance(p, nn.Parameter)]
     census = _census(seen, _unheld(seen)) if unheld else None
     if census is None:
         return None
@@ -243,7 +243,7 @@ def leaves_parameters_with_gradients_unheld(seen: Seen) -> Iterable[Bite] | None
     """A part of the model that was forgotten, or a head warmed up alone, whose backbone was not frozen."""
     if seen.moment == END:
         return list(_at_end(seen))
-    unheld = [p for p in _unheld(seen) if isinstance(p, nn.Parameter)]
+    unheld: list[Tensor] = [p for p in _unheld(seen) if isinstance(p, nn.Parameter)]
     known = _known(seen)
     seen.memory[known] = None
     if unheld and any(p.grad is not None for p in known.parameters()):
