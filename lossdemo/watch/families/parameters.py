@@ -301,9 +301,9 @@ def steps_again_with_the_gradient_of_what_is_frozen(seen: Seen) -> Bite | None:
     for p, gradient, _ in _moves(seen):
         if not p.requires_grad and _was_trained(seen, p):
             known = seen.memory.get(id(p))
-            if known is not None and known() is gradient and gradient.any():
+            if known is not None and known[0]() is gradient and known[1] == gradient._version and gradient.any():
                 moved.append(p)
-            seen.memory[id(p)] = weakref.ref(gradient)
+            seen.memory[id(p)] = weakref.ref(gradient), gradient._version
         else:
             seen.memory.pop(id(p), None)
     if not moved:
