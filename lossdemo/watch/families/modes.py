@@ -42,13 +42,16 @@ class Layer:
         self.validated: Steps | None = None
         self.again: Steps = {}
         self.place: Place | None = None  # of the call that put it into evaluation mode
+        self.stayed: dict[Place, int] = {}  # steps in evaluation mode after a validation, by that place
 
-    def steps_in_eval(self) -> int:
-        """How many steps of an optimizer that had trained the layer in training mode came after the validation."""
-        if self.first is None or self.validated is None:
-            return 0
-        trained = [o for o, steps in self.validated.items() if steps > self.first.get(o, 0)]
-        return max((self.again.get(o, 0) - self.validated[o] for o in trained), default=0)
+    def count(self) -> None:
+        """Add the steps since a validation, of an optimizer that had trained the layer in training mode."""
+        if self.first is not None and self.validated is not None and self.place is not None:
+            trained = [o for o, steps in self.validated.items() if steps > self.first.get(o, 0)]
+            number = max((self.again.get(o, 0) - self.validated[o] for o in trained), default=0)
+            if number > 0:
+                self.stayed[self.place] = self.stayed.get(self.place, 0) + number
+        self.validated, self.again = None, {}
 
 
 def _layer(seen: Seen, make: bool) -> Layer | None:
@@ -68,17 +71,20 @@ def trains_on_in_eval_after_a_validation(seen: Seen) -> Iterable[Bite] | None:
     A layer that is put into evaluation mode anew before the training goes on, or was never trained, is meant so.
     """
     if seen.moment == END:
-        stayed = [layer for layer in seen.memory.values() if layer.steps_in_eval()]
-        return [_stayed([one for one in stayed if one.place == place]) for place in {one.place for one in stayed}]
+        for layer in seen.memory.values():
+            layer.count()
+        places = dict.fromkeys(place for layer in seen.memory.values() for place in layer.stayed)
+        return [_stayed([one for one in seen.memory.values() if place in one.stayed], place) for place in places]
     known = _layer(seen, make=seen.moment != TRAIN)
     if known is None:
         return None
     if seen.moment == TRAIN:
-        known.validated, known.again, known.place = None, {}, None if seen["mode"] else seen.place
+        known.count()
+        known.place = None if seen["mode"] else seen.place
     elif seen["self"].training:
         if _is_recorded(seen.result):
+            known.count()
             known.first = known.first if known.first is not None else _steps(seen)
-            known.validated = None
     elif _is_recorded(seen.result):
         known.again = _steps(seen)
     elif known.first is not None and known.place is not None and known.validated is None:
@@ -86,12 +92,12 @@ def trains_on_in_eval_after_a_validation(seen: Seen) -> Iterable[Bite] | None:
     return None
 
 
-def _stayed(layers: list[Layer]) -> Bite:
+def _stayed(layers: list[Layer], place: Place) -> Bite:
     kinds = Counter(layer.kind for layer in layers)
     names = " and ".join(f"{number} {kind}" for kind, number in kinds.items())
-    steps = max(layer.steps_in_eval() for layer in layers)
+    steps = max(layer.stayed[place] for layer in layers)
     what = f"{names} stayed in evaluation mode: {steps} step{'s' * (steps != 1)} after the validation were taken in it"
-    return Bite(what, "call model.train() before each epoch's first batch", layers[0].place)
+    return Bite(what, "call model.train() before each epoch's first batch", place)
 
 
 @watch(
