@@ -63,8 +63,9 @@ def kl_of_what_is_no_log_probability(seen: Seen) -> Bite | None:
     wanted = _sums_to_1(target.exp() if seen["log_target"] else target)
     if not wanted:
         return None
-    if maker in LAYERS and all(_never_1(input.exp(), dim) for dim in wanted):
-        return Bite("KLDivLoss's input is a layer's output: the exponentials of no row sum to 1", advice)
+    if (maker in LAYERS or input.max() > 0.05) and all(_never_1(input.exp(), dim) for dim in wanted):
+        what = "KLDivLoss's input is no log-probability: the exponentials of no row sum to 1"
+        return Bite(f"{what}, and the largest entry is {float(input.max()):.3g}", advice)
     given = _sums_to_1(input.exp())
     if given and not given & wanted:
         what = f"KLDivLoss's input is a distribution over dimension {min(given)}, its target over {min(wanted)}"

@@ -79,6 +79,10 @@ def _is_flag(value: Any) -> bool:
 @watch("mselosssum-is-a-mean-because-size_average-comes-first", MADE, *(F + name for name in OLD), cheap=True)
 def reduction_in_the_place_of_size_average(seen: Seen) -> Bite | None:
     """`MSELoss('sum')`. Under the three where a word in that place asks for what it would by name, it is the same."""
+    for name in ("log_input", "blank", "margin") if seen.moment == MADE else ():
+        if isinstance(seen.get(name), str) and _callee(seen):
+            what = f"{_callee(seen)} was given {seen[name]!r} as {name}, and refuses it when it is called"
+            return Bite(what, f"name the argument: reduction={seen[name]!r}")
     given = seen.get("size_average")
     if not isinstance(given, str) or not _callee(seen):
         return None
@@ -113,7 +117,11 @@ def unknown_reduction(seen: Seen) -> Bite | None:
     """A misspelt word, which the first call refuses. A class of somebody's own may know more words."""
     reduction = seen["self"].reduction
     known = (*REDUCTIONS, "elementwise_mean", *(["batchmean"] if type(seen["self"]) is torch.nn.KLDivLoss else []))
-    if reduction in known or isinstance(reduction, float) or type(seen["self"]).__module__ != "torch.nn.modules.loss":
+    if (
+        reduction in known
+        or isinstance(reduction, int | float)
+        or type(seen["self"]).__module__ != "torch.nn.modules.loss"
+    ):
         return None
     callee = _callee(seen)
     if not callee:
@@ -223,11 +231,11 @@ def division_by_an_empty_mask(seen: Seen) -> Bite | None:
         divisor = saved(node, "other")
         if divisor is None or size(node) != () or float(divisor):
             continue
-        summed = _summed(node.next_functions[0][0])
-        if summed or (summed == 0 and any(root.isnan().any() for root in roots(seen))):
-            nan = "loss and gradient are" if summed else "the loss is"
-            what = f"a sum over {summed} losses is divided by a mask's sum of 0: {nan} NaN"
-            return Bite(what, "divide by at least 1, mask.sum().clamp(min=1)")
+        over = _divided(node.next_functions[0][0])
+        if over or (over == 0 and any(root.isnan().any() for root in roots(seen))):
+            nan = "loss and gradient are" if over else "the loss is"
+            what = f"what {over} losses come to is divided by 0: {nan} NaN or infinite"
+            return Bite(what, "a mask that keeps nothing has the sum 0: divide by at least 1, mask.sum().clamp(min=1)")
     return None
 
 
@@ -236,10 +244,13 @@ def _is_nan(root: Tensor) -> bool:
     return value is not None and value != value
 
 
-def _summed(node: Any) -> int | None:
-    """Over how many entries a sum goes; None for what is no sum."""
-    sizes = saved(node, "self_sym_sizes") if operation(node) == "Sum" else None
-    return None if sizes is None else torch.Size(sizes).numel()
+def _divided(node: Any) -> int | None:
+    """Of how many entries the sum, mean or loss is that is divided; None for what is none of these."""
+    if operation(node) in ("Sum", "Mean"):
+        sizes = saved(node, "self_sym_sizes")
+        return None if sizes is None else torch.Size(sizes).numel()
+    given = saved(node, "self") if operation(node).endswith("Loss") else None
+    return given.numel() if isinstance(given, Tensor) else None
 
 
 @watch(

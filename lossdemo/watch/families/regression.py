@@ -102,7 +102,7 @@ def squares_by_hand_of_all_pairs(seen: Seen) -> Bite | None:
     """`((model(x) - y) ** 2).mean()` of (N, 1) and (N,). Pairs of two sets, or made by `[:, None]`, may be meant."""
     for node in top(seen):
         if operation(node) in ("Mean", "Sum") and size(node) == ():
-            shapes = _all_pairs(node.next_functions[0][0])
+            shapes = _all_pairs(_before_factors(node.next_functions[0][0]))
             if shapes:
                 (a, b), out = shapes
                 return Bite(
@@ -110,6 +110,16 @@ def squares_by_hand_of_all_pairs(seen: Seen) -> Bite | None:
                     "give both the same shape, as by target.view_as(prediction)",
                 )
     return None
+
+
+def _before_factors(node: Any) -> Any:
+    """What single numbers multiply or divide, as the half of a half squared error."""
+    while operation(node) in ("Mul", "Div") and node.next_functions[-1][0] is None:
+        other = saved(node, "other")
+        if isinstance(other, Tensor) and other.numel() > 1:
+            break
+        node = node.next_functions[0][0]
+    return node
 
 
 def _all_pairs(square: Any) -> tuple[tuple[str, str], int] | None:
@@ -222,6 +232,19 @@ def mse_beyond_float16(seen: Seen) -> Bite | None:
     )
 
 
+@watch("in-float16-mse-is-infinite-from-an-error-of-256-on-mae-is-not", *BACKWARD, HOOKS, before=True)
+def square_beyond_float16(seen: Seen) -> Bite | None:
+    """The same as a formula, `((prediction - target) ** 2).mean()`. Autocast squares in float32."""
+    for node in top(seen):
+        error = saved(node, "self") if operation(node) == "Pow" and saved(node, "exponent") == 2 else None
+        if error is None or error.dtype != torch.float16 or not error.numel() or not error.isfinite().all():
+            continue
+        if error.abs().max() >= 256:
+            what = f"the square of {float(error.abs().max()):g} in float16 is infinite: it is more than 65504"
+            return Bite(what, "compute the loss in float32: (prediction.float() - target.float()) ** 2")
+    return None
+
+
 @watch("the-root-of-mse-has-a-nan-gradient-where-the-fit-is-perfect", *BACKWARD, HOOKS, before=True, cheap=True)
 def root_of_an_mse_of_0(seen: Seen) -> Bite | None:
     """RMSE where the fit is perfect, of a batch or of each row. Behind `torch.where` it is as bad."""
@@ -319,7 +342,7 @@ def target_that_gets_a_gradient(seen: Seen) -> Bite | None:
     return None
 
 
-@watch("a-step-moves-old--model-and-a-kept-state_dict-as-well-copy-them", *FOUR, END)
+@watch("a-step-moves-old--model-and-a-kept-state_dict-as-well-copy-them", *FOUR, F + "kl_div", END)
 def compares_a_model_with_itself(seen: Seen) -> list[Bite] | None:
     """`teacher = model`, or a target made of the input itself: both sides are equal to the bit, step after step.
 
@@ -328,6 +351,8 @@ def compares_a_model_with_itself(seen: Seen) -> list[Bite] | None:
     if seen.moment == END:
         return [_itself(place, known) for place, known in seen.memory.items() if known["same"] >= 3 and known["moved"]]
     both = _two(seen)
+    if seen.get("log_target") is False:
+        return None
     known = seen.memory.setdefault(seen.place, {"same": 0, "moved": 0, "steps": -1, "at": None})
     if known["same"] < 0 or not both:
         return None
