@@ -76,7 +76,7 @@ def _is_flag(value: Any) -> bool:
     return value is None or isinstance(value, bool) or (isinstance(value, int) and value in (0, 1))
 
 
-@watch("mselosssum-is-a-mean-because-size_average-comes-first", MADE, *(F + name for name in OLD), cheap=True)
+@watch("mselosssum-is-a-mean-because-size_average-comes-first", MADE, *(F + name for name in OLD))
 def reduction_in_the_place_of_size_average(seen: Seen) -> Bite | None:
     """`MSELoss('sum')`. Under the three where a word in that place asks for what it would by name, it is the same."""
     for name in ("log_input", "blank", "margin") if seen.moment == MADE else ():
@@ -93,9 +93,7 @@ def reduction_in_the_place_of_size_average(seen: Seen) -> Bite | None:
     return Bite(what, f"name the argument: reduction={given!r}")
 
 
-@watch(
-    "smoothl1loss01-leaves-beta-at-1-and-huberloss01-delta", MADE, *(F + n for n in (*OLD, "huber_loss")), cheap=True
-)
+@watch("smoothl1loss01-leaves-beta-at-1-and-huberloss01-delta", MADE, *(F + n for n in (*OLD, "huber_loss")))
 def threshold_in_another_place(seen: Seen) -> Bite | None:
     """`SmoothL1Loss(0.1)` or `HuberLoss(0.1)`, as one writes the only number that a loss has."""
     name = "size_average" if "size_average" in seen.call else "reduction"
@@ -112,7 +110,7 @@ def threshold_in_another_place(seen: Seen) -> Bite | None:
     )
 
 
-@watch("an-unknown-reduction-is-refused-when-the-loss-is-called-not-before", MADE, cheap=True)
+@watch("an-unknown-reduction-is-refused-when-the-loss-is-called-not-before", MADE)
 def unknown_reduction(seen: Seen) -> Bite | None:
     """A misspelt word, which the first call refuses. A class of somebody's own may know more words."""
     reduction = seen["self"].reduction
@@ -133,7 +131,6 @@ def unknown_reduction(seen: Seen) -> Bite | None:
     "most-losses-still-accept-reductionelementwise_mean-and-warn",
     MADE,
     *(F + name for name in (*OLD, *NEW)),
-    cheap=True,
     note=True,
 )
 def old_name_of_the_mean(seen: Seen) -> Bite | None:
@@ -151,7 +148,7 @@ def _old(seen: Seen) -> str:
     return "mean" if average is None or average else "sum"
 
 
-@watch("the-deprecated-size_average-and-reduce-overrule-reduction", MADE, *(F + name for name in OLD), cheap=True)
+@watch("the-deprecated-size_average-and-reduce-overrule-reduction", MADE, *(F + name for name in OLD))
 def reduction_that_is_overruled(seen: Seen) -> Bite | None:
     """`reduction` added to old code, beside what it replaces. Two that ask for the same are none."""
     average, on = (seen.get(name) for name in ("size_average", "reduce"))
@@ -214,7 +211,7 @@ def mean_of_nothing(seen: Seen) -> Iterable[Bite] | None:
     return None
 
 
-@watch("the-mean-of-mse-over-an-empty-batch-is-nan-and-its-gradient-zero", *MEANS, cheap=True, note=True)
+@watch("the-mean-of-mse-over-an-empty-batch-is-nan-and-its-gradient-zero", *MEANS, note=True)
 def measured_mean_of_nothing(seen: Seen) -> Bite | None:
     """The same without a gradient, as in a validation. It is no mistake where the script looks at the number."""
     return _empty(seen) if _is_empty(seen) and not seen.result.requires_grad else None
@@ -278,7 +275,7 @@ def _is_mask(mask: Tensor) -> bool:
     return bool((zeros | (mask == 1)).all()) and bool(zeros.any()) and not bool(zeros.all())
 
 
-@watch("in-float16-a-sum-of-losses-can-overflow-where-their-mean-is-finite", *FOUR, cheap=True)
+@watch("in-float16-a-sum-of-losses-can-overflow-where-their-mean-is-finite", *FOUR)
 def sum_beyond_float16(seen: Seen) -> Bite | None:
     """A model after `half()`, and a loss that is summed over a batch or an image."""
     error = overflow(seen)

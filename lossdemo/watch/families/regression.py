@@ -62,7 +62,7 @@ def pairs_in_words(seen: Seen, out: torch.Size) -> Bite:
     )
 
 
-@watch("mse-mae-huber-and-smoothl1-pair-n-1-with-n-and-only-warn", *FOUR, cheap=True)
+@watch("mse-mae-huber-and-smoothl1-pair-n-1-with-n-and-only-warn", *FOUR)
 def pairs_each_prediction_with_each_target(seen: Seen) -> Bite | None:
     """A model's last dimension of 1 against flat targets.
 
@@ -76,7 +76,7 @@ def pairs_each_prediction_with_each_target(seen: Seen) -> Bite | None:
     return pairs_in_words(seen, out) if out and of_one_batch(*both) and not _compared(seen) else None
 
 
-@watch("mse-mae-huber-and-smoothl1-pair-n-1-with-n-and-only-warn", *FOUR, cheap=True, note=True)
+@watch("mse-mae-huber-and-smoothl1-pair-n-1-with-n-and-only-warn", *FOUR, note=True)
 def pairs_two_sets(seen: Seen) -> Bite | None:
     """Both sides are repeated for each other, and it may be meant: all pairs of two sets, each in a dimension."""
     both = _two(seen)
@@ -171,7 +171,7 @@ def target_that_is_nan(seen: Seen) -> Iterable[Bite] | None:
     return None
 
 
-@watch("standardizing-targets-that-are-all-equal-can-make-the-loss-nan", *FOUR, cheap=True, note=True)
+@watch("standardizing-targets-that-are-all-equal-can-make-the-loss-nan", *FOUR, note=True)
 def column_of_targets_that_is_nan(seen: Seen) -> Bite | None:
     """Equal targets, or a single one, divided by their deviation of 0. They may have been missing from the start."""
     both = _two(seen)
@@ -193,7 +193,7 @@ def target_that_is_infinite_under_mse(seen: Seen) -> Iterable[Bite] | None:
     return None
 
 
-@watch("an-infinite-target-makes-mses-gradient-infinite-not-that-of-mae", *FOUR[1:], cheap=True, note=True)
+@watch("an-infinite-target-makes-mses-gradient-infinite-not-that-of-mae", *FOUR[1:], note=True)
 def target_that_is_infinite(seen: Seen) -> Bite | None:
     """The same under a loss whose gradient stays finite: training goes on, and nobody sees the loss."""
     return _infinite(seen, "the loss is infinite, its gradient is not")
@@ -220,7 +220,7 @@ def overflow(seen: Seen) -> float | None:
     return float((both[0].float() - both[1].float()).abs().max())
 
 
-@watch("in-float16-mse-is-infinite-from-an-error-of-256-on-mae-is-not", FOUR[0], cheap=True)
+@watch("in-float16-mse-is-infinite-from-an-error-of-256-on-mae-is-not", FOUR[0])
 def mse_beyond_float16(seen: Seen) -> Bite | None:
     """A model after `half()`, and targets that are not standardized. Autocast computes MSE in float32."""
     error = overflow(seen)
@@ -308,7 +308,7 @@ def _squares(node: Any) -> str:
     return ""
 
 
-@watch("huberloss-takes-integer-targets-and-refuses-them-in-backward", FOUR[2], cheap=True)
+@watch("huberloss-takes-integer-targets-and-refuses-them-in-backward", FOUR[2])
 def huber_of_integers(seen: Seen) -> Bite | None:
     """Targets as they were read. In a validation without gradients they are none."""
     both = _two(seen)
@@ -318,7 +318,7 @@ def huber_of_integers(seen: Seen) -> Bite | None:
     return Bite(f"Huber's targets are {dtype}: backward refuses them", f"{seen.about('target')} · pass target.float()")
 
 
-@watch("mses-gradient-has-the-predictions-dtype-whatever-the-targets-dtype", *FOUR, cheap=True, note=True)
+@watch("mses-gradient-has-the-predictions-dtype-whatever-the-targets-dtype", *FOUR, note=True)
 def float64_targets(seen: Seen) -> Bite | None:
     """Targets from NumPy: the loss is computed in float64. It trains as it should."""
     both = _two(seen)
@@ -333,7 +333,7 @@ TARGETED = (
 )
 
 
-@watch("most-losses-send-a-gradient-to-a-target-that-requires-one-detach-it", *TARGETED, cheap=True, note=True)
+@watch("most-losses-send-a-gradient-to-a-target-that-requires-one-detach-it", *TARGETED, note=True)
 def target_that_gets_a_gradient(seen: Seen) -> Bite | None:
     """A bootstrapped value, a teacher, another view, not detached. Two networks that learn of each other mean it."""
     both = _two(seen)
