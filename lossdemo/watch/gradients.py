@@ -88,8 +88,11 @@ def saved(node: Any, name: str) -> Any:
 
 
 def size(node: Any) -> torch.Size:
-    """The shape of what an operation made."""
-    return torch.Size(node._input_metadata[0].shape)
+    """The shape of what an operation made; (-1,) where it is not known."""
+    try:
+        return torch.Size(node._input_metadata[0].shape)
+    except (AttributeError, IndexError, RuntimeError):
+        return torch.Size([-1])
 
 
 def many(number: int, all: int, what: str) -> str:

@@ -23,7 +23,7 @@ def _inputs(seen: Seen) -> tuple[Tensor, Tensor]:
     return seen["input"], seen["target"]
 
 
-@watch(BROADCASTS, *SILENT, cheap=True)
+@watch(BROADCASTS, *SILENT)
 def pairs_in_silence(seen: Seen) -> Bite | None:
     """Outputs (N, 1) and targets (N,). Pairs of as many dimensions, and one row or number for all, are meant."""
     input, target = _inputs(seen)
@@ -44,7 +44,7 @@ def _sums_to_1(probabilities: Tensor) -> set[int]:
 
 def _never_1(probabilities: Tensor, dim: int) -> bool:
     """Whether no row of them sums to 1."""
-    return bool(((probabilities.double().sum(dim) - 1).abs() > 0.05).all())
+    return bool(((probabilities.double().sum(dim) - 1).abs() > 0.1).all())
 
 
 @watch("summed-over-distributions-kldivloss-is-below-0-only-by-rounding", KL)
@@ -63,12 +63,14 @@ def kl_of_what_is_no_log_probability(seen: Seen) -> Bite | None:
     wanted = _sums_to_1(target.exp() if seen["log_target"] else target)
     if not wanted:
         return None
-    if maker in LAYERS and all(_never_1(input.exp(), dim) for dim in wanted):
-        return Bite("KLDivLoss's input is a layer's output: the exponentials of no row sum to 1", advice)
     given = _sums_to_1(input.exp())
     if given and not given & wanted:
         what = f"KLDivLoss's input is a distribution over dimension {min(given)}, its target over {min(wanted)}"
         return Bite(what, f"{seen.about('input', 'target')} · take both softmaxes over the classes")
+    if (maker in {*LAYERS, "LogSoftmax"} or input.max() > 0.05) and all(_never_1(input.exp(), dim) for dim in wanted):
+        over = f"over dimension {min(wanted)}, over which the target is a distribution"
+        what = f"KLDivLoss's input is no log-probability: {over}, its exponentials sum to 1 nowhere"
+        return Bite(what, advice)
     return None
 
 
@@ -94,7 +96,7 @@ def kl_target_in_the_other_form(seen: Seen) -> Bite | None:
     return None
 
 
-@watch("the-mean-of-kldivloss-divides-by-the-classes-too-and-warns", KL, cheap=True, note=True)
+@watch("the-mean-of-kldivloss-divides-by-the-classes-too-and-warns", KL, note=True)
 def kl_divided_by_the_classes(seen: Seen) -> Bite | None:
     """`reduction='mean'`, the default. A weight beside it may have been tuned for it; a mean over (N,) is a mean."""
     input = seen["input"]
@@ -104,7 +106,7 @@ def kl_divided_by_the_classes(seen: Seen) -> Bite | None:
     return Bite(f"the mean divides by {rows} entries of each row as well", "pass reduction='batchmean'")
 
 
-@watch("kldivlosss-batchmean-divides-by-the-inputs-first-dimension-alone", KL, cheap=True, note=True)
+@watch("kldivlosss-batchmean-divides-by-the-inputs-first-dimension-alone", KL, note=True)
 def batchmean_of_sequences(seen: Seen) -> Bite | None:
     """(N, T, C), summed over its positions, or (C,), divided by its classes. The first may be meant."""
     input = seen["input"]
@@ -114,7 +116,7 @@ def batchmean_of_sequences(seen: Seen) -> Bite | None:
     return Bite(what, "flatten to rows first: input.flatten(0, 1)" if input.ndim > 2 else "take reduction='sum'")
 
 
-@watch("without-detach-kldivloss-draws-the-teacher-toward-its-student", KL, cheap=True, note=True)
+@watch("without-detach-kldivloss-draws-the-teacher-toward-its-student", KL, note=True)
 def teacher_that_gets_a_gradient(seen: Seen) -> Bite | None:
     """A teacher's output that is not detached. Mutual learning, and a reverse KL, train the target on purpose."""
     input, target = _inputs(seen)
@@ -152,7 +154,7 @@ def kl_of_a_class_that_both_mask(seen: Seen) -> Bite | None:
     return Bite(what, f"{seen.about('input', 'target')} · mask with -10000")
 
 
-@watch("by-default-poissonnllloss-expects-the-logarithm-of-the-rate", POISSON, cheap=True)
+@watch("by-default-poissonnllloss-expects-the-logarithm-of-the-rate", POISSON)
 def log_rate_that_is_a_rate(seen: Seen) -> Bite | None:
     """A model that ends in a softplus or an exponential. With `log_input=False` it is right.
 
@@ -238,7 +240,7 @@ def variance_on_its_way_below_0(seen: Seen) -> Bite | None:
     return Bite(what, f"{seen.about('var')} · predict the logarithm, and pass log_var.exp()")
 
 
-@watch("gaussiannllloss-reads-a-flat-var-as-one-per-row-never-per-column", GAUSSIAN, cheap=True, note=True)
+@watch("gaussiannllloss-reads-a-flat-var-as-one-per-row-never-per-column", GAUSSIAN, note=True)
 def flat_variance_of_a_square(seen: Seen) -> Bite | None:
     """As many variances as rows and as columns. One for each row may be meant."""
     input, var = seen["input"], seen["var"]
@@ -248,7 +250,7 @@ def flat_variance_of_a_square(seen: Seen) -> Bite | None:
     return Bite(what, f"{seen.about('var')} · var[None] is one for each column")
 
 
-@watch("in-float16-the-default-eps-saves-neither-poisson-nor-gaussian-nll", POISSON, GAUSSIAN, cheap=True)
+@watch("in-float16-the-default-eps-saves-neither-poisson-nor-gaussian-nll", POISSON, GAUSSIAN)
 def nll_beyond_float16(seen: Seen) -> Bite | None:
     """A model after `half()`: a rate or variance of 0, or a log-rate above 11. Autocast leaves these losses alone."""
     given = [one for one in (*_inputs(seen), seen.get("var")) if isinstance(one, Tensor)]

@@ -76,9 +76,13 @@ def _is_flag(value: Any) -> bool:
     return value is None or isinstance(value, bool) or (isinstance(value, int) and value in (0, 1))
 
 
-@watch("mselosssum-is-a-mean-because-size_average-comes-first", MADE, *(F + name for name in OLD), cheap=True)
+@watch("mselosssum-is-a-mean-because-size_average-comes-first", MADE, *(F + name for name in OLD))
 def reduction_in_the_place_of_size_average(seen: Seen) -> Bite | None:
     """`MSELoss('sum')`. Under the three where a word in that place asks for what it would by name, it is the same."""
+    for name in ("log_input", "blank", "margin") if seen.moment == MADE else ():
+        if isinstance(seen.get(name), str) and _callee(seen):
+            what = f"{_callee(seen)} was given {seen[name]!r} as {name}, and refuses it when it is called"
+            return Bite(what, f"name the argument: reduction={seen[name]!r}")
     given = seen.get("size_average")
     if not isinstance(given, str) or not _callee(seen):
         return None
@@ -89,9 +93,7 @@ def reduction_in_the_place_of_size_average(seen: Seen) -> Bite | None:
     return Bite(what, f"name the argument: reduction={given!r}")
 
 
-@watch(
-    "smoothl1loss01-leaves-beta-at-1-and-huberloss01-delta", MADE, *(F + n for n in (*OLD, "huber_loss")), cheap=True
-)
+@watch("smoothl1loss01-leaves-beta-at-1-and-huberloss01-delta", MADE, *(F + n for n in (*OLD, "huber_loss")))
 def threshold_in_another_place(seen: Seen) -> Bite | None:
     """`SmoothL1Loss(0.1)` or `HuberLoss(0.1)`, as one writes the only number that a loss has."""
     name = "size_average" if "size_average" in seen.call else "reduction"
@@ -108,12 +110,16 @@ def threshold_in_another_place(seen: Seen) -> Bite | None:
     )
 
 
-@watch("an-unknown-reduction-is-refused-when-the-loss-is-called-not-before", MADE, cheap=True)
+@watch("an-unknown-reduction-is-refused-when-the-loss-is-called-not-before", MADE)
 def unknown_reduction(seen: Seen) -> Bite | None:
     """A misspelt word, which the first call refuses. A class of somebody's own may know more words."""
     reduction = seen["self"].reduction
     known = (*REDUCTIONS, "elementwise_mean", *(["batchmean"] if type(seen["self"]) is torch.nn.KLDivLoss else []))
-    if reduction in known or isinstance(reduction, float) or type(seen["self"]).__module__ != "torch.nn.modules.loss":
+    if (
+        reduction in known
+        or isinstance(reduction, int | float)
+        or type(seen["self"]).__module__ != "torch.nn.modules.loss"
+    ):
         return None
     callee = _callee(seen)
     if not callee:
@@ -125,7 +131,6 @@ def unknown_reduction(seen: Seen) -> Bite | None:
     "most-losses-still-accept-reductionelementwise_mean-and-warn",
     MADE,
     *(F + name for name in (*OLD, *NEW)),
-    cheap=True,
     note=True,
 )
 def old_name_of_the_mean(seen: Seen) -> Bite | None:
@@ -143,7 +148,7 @@ def _old(seen: Seen) -> str:
     return "mean" if average is None or average else "sum"
 
 
-@watch("the-deprecated-size_average-and-reduce-overrule-reduction", MADE, *(F + name for name in OLD), cheap=True)
+@watch("the-deprecated-size_average-and-reduce-overrule-reduction", MADE, *(F + name for name in OLD))
 def reduction_that_is_overruled(seen: Seen) -> Bite | None:
     """`reduction` added to old code, beside what it replaces. Two that ask for the same are none."""
     average, on = (seen.get(name) for name in ("size_average", "reduce"))
@@ -206,7 +211,7 @@ def mean_of_nothing(seen: Seen) -> Iterable[Bite] | None:
     return None
 
 
-@watch("the-mean-of-mse-over-an-empty-batch-is-nan-and-its-gradient-zero", *MEANS, cheap=True, note=True)
+@watch("the-mean-of-mse-over-an-empty-batch-is-nan-and-its-gradient-zero", *MEANS, note=True)
 def measured_mean_of_nothing(seen: Seen) -> Bite | None:
     """The same without a gradient, as in a validation. It is no mistake where the script looks at the number."""
     return _empty(seen) if _is_empty(seen) and not seen.result.requires_grad else None
@@ -223,11 +228,11 @@ def division_by_an_empty_mask(seen: Seen) -> Bite | None:
         divisor = saved(node, "other")
         if divisor is None or size(node) != () or float(divisor):
             continue
-        summed = _summed(node.next_functions[0][0])
-        if summed or (summed == 0 and any(root.isnan().any() for root in roots(seen))):
-            nan = "loss and gradient are" if summed else "the loss is"
-            what = f"a sum over {summed} losses is divided by a mask's sum of 0: {nan} NaN"
-            return Bite(what, "divide by at least 1, mask.sum().clamp(min=1)")
+        over = _divided(node.next_functions[0][0])
+        if over or (over == 0 and any(root.isnan().any() for root in roots(seen))):
+            nan = "loss and gradient are" if over else "the loss is"
+            what = f"what {over} losses come to is divided by 0: {nan} NaN or infinite"
+            return Bite(what, "a mask that keeps nothing has the sum 0: divide by at least 1, mask.sum().clamp(min=1)")
     return None
 
 
@@ -236,10 +241,13 @@ def _is_nan(root: Tensor) -> bool:
     return value is not None and value != value
 
 
-def _summed(node: Any) -> int | None:
-    """Over how many entries a sum goes; None for what is no sum."""
-    sizes = saved(node, "self_sym_sizes") if operation(node) == "Sum" else None
-    return None if sizes is None else torch.Size(sizes).numel()
+def _divided(node: Any) -> int | None:
+    """Of how many entries the sum, mean or loss is that is divided; None for what is none of these."""
+    if operation(node) in ("Sum", "Mean"):
+        sizes = saved(node, "self_sym_sizes")
+        return None if sizes is None else torch.Size(sizes).numel()
+    given = saved(node, "self") if operation(node).endswith("Loss") else None
+    return given.numel() if isinstance(given, Tensor) else None
 
 
 @watch(
@@ -267,7 +275,7 @@ def _is_mask(mask: Tensor) -> bool:
     return bool((zeros | (mask == 1)).all()) and bool(zeros.any()) and not bool(zeros.all())
 
 
-@watch("in-float16-a-sum-of-losses-can-overflow-where-their-mean-is-finite", *FOUR, cheap=True)
+@watch("in-float16-a-sum-of-losses-can-overflow-where-their-mean-is-finite", *FOUR)
 def sum_beyond_float16(seen: Seen) -> Bite | None:
     """A model after `half()`, and a loss that is summed over a batch or an image."""
     error = overflow(seen)

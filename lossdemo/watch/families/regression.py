@@ -62,7 +62,7 @@ def pairs_in_words(seen: Seen, out: torch.Size) -> Bite:
     )
 
 
-@watch("mse-mae-huber-and-smoothl1-pair-n-1-with-n-and-only-warn", *FOUR, cheap=True)
+@watch("mse-mae-huber-and-smoothl1-pair-n-1-with-n-and-only-warn", *FOUR)
 def pairs_each_prediction_with_each_target(seen: Seen) -> Bite | None:
     """A model's last dimension of 1 against flat targets.
 
@@ -76,7 +76,7 @@ def pairs_each_prediction_with_each_target(seen: Seen) -> Bite | None:
     return pairs_in_words(seen, out) if out and of_one_batch(*both) and not _compared(seen) else None
 
 
-@watch("mse-mae-huber-and-smoothl1-pair-n-1-with-n-and-only-warn", *FOUR, cheap=True, note=True)
+@watch("mse-mae-huber-and-smoothl1-pair-n-1-with-n-and-only-warn", *FOUR, note=True)
 def pairs_two_sets(seen: Seen) -> Bite | None:
     """Both sides are repeated for each other, and it may be meant: all pairs of two sets, each in a dimension."""
     both = _two(seen)
@@ -102,7 +102,7 @@ def squares_by_hand_of_all_pairs(seen: Seen) -> Bite | None:
     """`((model(x) - y) ** 2).mean()` of (N, 1) and (N,). Pairs of two sets, or made by `[:, None]`, may be meant."""
     for node in top(seen):
         if operation(node) in ("Mean", "Sum") and size(node) == ():
-            shapes = _all_pairs(node.next_functions[0][0])
+            shapes = _all_pairs(_before_factors(node.next_functions[0][0]))
             if shapes:
                 (a, b), out = shapes
                 return Bite(
@@ -110,6 +110,16 @@ def squares_by_hand_of_all_pairs(seen: Seen) -> Bite | None:
                     "give both the same shape, as by target.view_as(prediction)",
                 )
     return None
+
+
+def _before_factors(node: Any) -> Any:
+    """What single numbers multiply or divide, as the half of a half squared error."""
+    while operation(node) in ("Mul", "Div") and node.next_functions[-1][0] is None:
+        other = saved(node, "other")
+        if isinstance(other, Tensor) and other.numel() > 1:
+            break
+        node = node.next_functions[0][0]
+    return node
 
 
 def _all_pairs(square: Any) -> tuple[tuple[str, str], int] | None:
@@ -161,7 +171,7 @@ def target_that_is_nan(seen: Seen) -> Iterable[Bite] | None:
     return None
 
 
-@watch("standardizing-targets-that-are-all-equal-can-make-the-loss-nan", *FOUR, cheap=True, note=True)
+@watch("standardizing-targets-that-are-all-equal-can-make-the-loss-nan", *FOUR, note=True)
 def column_of_targets_that_is_nan(seen: Seen) -> Bite | None:
     """Equal targets, or a single one, divided by their deviation of 0. They may have been missing from the start."""
     both = _two(seen)
@@ -183,7 +193,7 @@ def target_that_is_infinite_under_mse(seen: Seen) -> Iterable[Bite] | None:
     return None
 
 
-@watch("an-infinite-target-makes-mses-gradient-infinite-not-that-of-mae", *FOUR[1:], cheap=True, note=True)
+@watch("an-infinite-target-makes-mses-gradient-infinite-not-that-of-mae", *FOUR[1:], note=True)
 def target_that_is_infinite(seen: Seen) -> Bite | None:
     """The same under a loss whose gradient stays finite: training goes on, and nobody sees the loss."""
     return _infinite(seen, "the loss is infinite, its gradient is not")
@@ -210,7 +220,7 @@ def overflow(seen: Seen) -> float | None:
     return float((both[0].float() - both[1].float()).abs().max())
 
 
-@watch("in-float16-mse-is-infinite-from-an-error-of-256-on-mae-is-not", FOUR[0], cheap=True)
+@watch("in-float16-mse-is-infinite-from-an-error-of-256-on-mae-is-not", FOUR[0])
 def mse_beyond_float16(seen: Seen) -> Bite | None:
     """A model after `half()`, and targets that are not standardized. Autocast computes MSE in float32."""
     error = overflow(seen)
@@ -220,6 +230,19 @@ def mse_beyond_float16(seen: Seen) -> Bite | None:
         f"MSE in float16 is infinite: the largest error is {error:g}, and its square is more than 65504",
         f"{seen.about('input', 'target')} · compute it in float32: loss(prediction.float(), target.float())",
     )
+
+
+@watch("in-float16-mse-is-infinite-from-an-error-of-256-on-mae-is-not", *BACKWARD, HOOKS, before=True)
+def square_beyond_float16(seen: Seen) -> Bite | None:
+    """The same as a formula, `((prediction - target) ** 2).mean()`. Autocast squares in float32."""
+    for node in top(seen):
+        error = saved(node, "self") if operation(node) == "Pow" and saved(node, "exponent") == 2 else None
+        if error is None or error.dtype != torch.float16 or not error.numel() or not error.isfinite().all():
+            continue
+        if error.abs().max() >= 256:
+            what = f"the square of {float(error.abs().max()):g} in float16 is infinite: it is more than 65504"
+            return Bite(what, "compute the loss in float32: (prediction.float() - target.float()) ** 2")
+    return None
 
 
 @watch("the-root-of-mse-has-a-nan-gradient-where-the-fit-is-perfect", *BACKWARD, HOOKS, before=True, cheap=True)
@@ -285,7 +308,7 @@ def _squares(node: Any) -> str:
     return ""
 
 
-@watch("huberloss-takes-integer-targets-and-refuses-them-in-backward", FOUR[2], cheap=True)
+@watch("huberloss-takes-integer-targets-and-refuses-them-in-backward", FOUR[2])
 def huber_of_integers(seen: Seen) -> Bite | None:
     """Targets as they were read. In a validation without gradients they are none."""
     both = _two(seen)
@@ -295,7 +318,7 @@ def huber_of_integers(seen: Seen) -> Bite | None:
     return Bite(f"Huber's targets are {dtype}: backward refuses them", f"{seen.about('target')} · pass target.float()")
 
 
-@watch("mses-gradient-has-the-predictions-dtype-whatever-the-targets-dtype", *FOUR, cheap=True, note=True)
+@watch("mses-gradient-has-the-predictions-dtype-whatever-the-targets-dtype", *FOUR, note=True)
 def float64_targets(seen: Seen) -> Bite | None:
     """Targets from NumPy: the loss is computed in float64. It trains as it should."""
     both = _two(seen)
@@ -310,7 +333,7 @@ TARGETED = (
 )
 
 
-@watch("most-losses-send-a-gradient-to-a-target-that-requires-one-detach-it", *TARGETED, cheap=True, note=True)
+@watch("most-losses-send-a-gradient-to-a-target-that-requires-one-detach-it", *TARGETED, note=True)
 def target_that_gets_a_gradient(seen: Seen) -> Bite | None:
     """A bootstrapped value, a teacher, another view, not detached. Two networks that learn of each other mean it."""
     both = _two(seen)
@@ -319,7 +342,7 @@ def target_that_gets_a_gradient(seen: Seen) -> Bite | None:
     return None
 
 
-@watch("a-step-moves-old--model-and-a-kept-state_dict-as-well-copy-them", *FOUR, END)
+@watch("a-step-moves-old--model-and-a-kept-state_dict-as-well-copy-them", *FOUR, F + "kl_div", END)
 def compares_a_model_with_itself(seen: Seen) -> list[Bite] | None:
     """`teacher = model`, or a target made of the input itself: both sides are equal to the bit, step after step.
 
@@ -328,6 +351,8 @@ def compares_a_model_with_itself(seen: Seen) -> list[Bite] | None:
     if seen.moment == END:
         return [_itself(place, known) for place, known in seen.memory.items() if known["same"] >= 3 and known["moved"]]
     both = _two(seen)
+    if seen.get("log_target") is False:
+        return None
     known = seen.memory.setdefault(seen.place, {"same": 0, "moved": 0, "steps": -1, "at": None})
     if known["same"] < 0 or not both:
         return None
