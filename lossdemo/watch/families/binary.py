@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isfinite
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -224,25 +223,33 @@ def weights_of_classes_along_the_width(seen: Seen) -> Bite | None:
     return None
 
 
+class Labels:
+    """What is known of the labels at a place."""
+
+    def __init__(self, words: str) -> None:
+        self.words, self.labels, self.zeros, self.count = words, set[float](), 0, 0
+
+
 def kinds(seen: Seen, *wanted: float) -> Iterator[tuple[Place, str, str]]:
     """At the end, the places whose labels were the wanted ones and never -1, and what was there.
 
     Each of the first calls is looked at, as labels of single pairs are few, and none after a -1.
     """
     if seen.moment != END:
-        known: Any = seen.memory.get(seen.place)
-        if (seen.count >= 5 * FIRST and seen.count % EVERY) or (known is not None and -1 in known[0]):
+        known = seen.memory.get(seen.place)
+        if (seen.count >= 5 * FIRST and seen.count % EVERY) or (known is not None and -1 in known.labels):
             return
         target = seen["target"]
         if known is None:
-            known = seen.memory[seen.place] = [set(), seen.about("target"), 0, 0]
-        known[0] |= {label for label in (-1, *wanted) if bool((target == label).any())}
-        known[2] += int((target == 0).sum())
-        known[3] += target.numel()
+            known = seen.memory[seen.place] = Labels(f"target {shape(target)}")
+        known.labels |= {label for label in (-1, *wanted) if bool((target == label).any())}
+        known.zeros += int((target == 0).sum())
+        known.count += target.numel()
         return
-    for place, (labels, words, zeros, of) in seen.memory.items():
-        if labels == set(wanted):
-            yield place, f"{zeros} of {of} labels that were looked at are 0, and none is -1", words
+    for place, known in seen.memory.items():
+        if known.labels == set(wanted):
+            what = f"{known.zeros} of {known.count} labels that were looked at are 0, and none is -1"
+            yield place, what, known.words
 
 
 @watch("with-labels-0-and-1-softmarginloss-learns-from-the-positives-alone", F + "soft_margin_loss", END, cheap=True)

@@ -111,7 +111,7 @@ def raw_scores_under_nll(seen: Seen) -> Iterator[Bite]:
         return
     input = seen["input"]
     if is_scores(input) and bool((input.logsumexp(classes(input)).abs() > 0.01).any()):
-        recall(seen, seen.result, seen.about("input"))
+        recall(seen, seen.result, f"input {shape(input)}")
 
 
 def _only_by_nll(seen: Seen, root: Tensor) -> Iterator[Bite]:
@@ -455,7 +455,9 @@ def float16_mean_over_too_many_rows(seen: Seen) -> Bite | None:
 def _focal(seen: Seen, is_wrong: Callable[[Seen], str]) -> Iterator[tuple[Place, str]]:
     """At a backward, the remembered losses whose own exponential is in a factor of them."""
     if seen.moment != BACKWARD:
-        recall(seen, seen.result, is_wrong(seen)) if is_wrong(seen) else None
+        words = is_wrong(seen)
+        if words:
+            recall(seen, seen.result, words)
         return
     for root in roots(seen) if seen.memory else ():
         for node in nodes(root, limit=300):  # what is done to a loss stands near the root
@@ -501,7 +503,7 @@ def focal_factor_of_a_mean(seen: Seen) -> Iterator[Bite]:
     def is_mean(seen: Seen) -> str:
         many = seen["target"].numel() > 1 and (seen["target"].ndim > 1 or seen["input"].shape != seen["target"].shape)
         many = many or (seen["target"].numel() > 1 and "binary" in seen.moment)
-        return seen.about("input", "target") if seen["reduction"] == "mean" and many else ""
+        return f"input {shape(seen['input'])}" if seen["reduction"] == "mean" and many else ""
 
     for place, words in _focal(seen, is_mean):
         what = "the focal factor is of the batch's mean loss: all its samples have the same one"

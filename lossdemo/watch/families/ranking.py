@@ -121,7 +121,7 @@ def scores_in_the_place_of_distances(seen: Seen) -> Bite | None:
         return None
     return Bite(
         f"{int(below.sum())} of {below.numel()} inputs have the label 1 and are below 0, down to"
-        f" {input[below.expand_as(input)].min().item():.4g}: these are no distances, and the loss has no minimum",
+        f" {torch.where(below, input, 0).min().item():.4g}: these are no distances, and the loss has no minimum",
         f"{seen.about('input')} · give the loss a distance, F.pairwise_distance(a, b)",
     )
 
