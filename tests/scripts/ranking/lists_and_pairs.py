@@ -1,4 +1,4 @@
-"""ListNet for one query, pairs one by one with the sign of their difference, and a triplet with its own distance: right."""
+"""ListNet for one query, pairs one by one with the sign of their difference, and triplets by the cosine: right."""
 
 import torch
 from torch import nn
