@@ -14,7 +14,9 @@ from lossdemo.watch.place import Place
 from lossdemo.watch.seen import Seen, shape
 
 F = "torch.nn.functional."
+FIRST, EVERY = 5, 20  # the calls at which what is not cheap looks
 LOGITS = F + "binary_cross_entropy_with_logits"
+PROBABILITIES = {"Sigmoid": "sigmoid", "Softmax": "softmax"}
 SUBSETS = VIEWS | {"Index", "IndexSelect", "MaskedSelect", "Gather", "Take"}  # their entries are entries of the tensor
 
 
@@ -32,7 +34,11 @@ def entries_from(tensor: Tensor) -> str:
 def number(seen: Seen) -> float:
     """The loss as a number; 0 where it is none, or where reading it at each call would wait for a device."""
     loss = seen.result
-    if not isinstance(loss, Tensor) or loss.ndim or (loss.device.type != "cpu" and seen.count >= 5 and seen.count % 20):
+    if (
+        not isinstance(loss, Tensor)
+        or loss.ndim
+        or (loss.device.type != "cpu" and seen.count >= FIRST and seen.count % EVERY)
+    ):
         return 0.0
     return loss.item()
 
@@ -50,19 +56,33 @@ def weightless(seen: Seen, elements: Tensor) -> bool:
     LOGITS,
     F + "multilabel_soft_margin_loss",
     F + "soft_margin_loss",
+    F + "binary_cross_entropy",
 )
 def sigmoid_before_a_loss_of_logits(seen: Seen) -> Bite | None:
-    """A model whose last layer is a sigmoid, or a softmax, under a loss that has one inside.
+    """A model whose last layer is a sigmoid, or a softmax, under a loss that has one inside, or behind another one.
 
     A gate in a model, whose product with something is the logit, is none.
     """
-    made = {"Sigmoid": "sigmoid", "Softmax": "softmax"}.get(entries_from(seen["input"]))
+    if seen.moment == F + "binary_cross_entropy":
+        return _sigmoid_of_a_sigmoid(seen)
+    made = PROBABILITIES.get(entries_from(seen["input"]))
     if not made:
         return None
     loss = seen.moment.removeprefix(F)
     return Bite(
         f"{loss} gets the output of a {made}, and applies a sigmoid itself",
         f"{seen.about('input')} · leave the {made} out in training: the loss wants logits",
+    )
+
+
+def _sigmoid_of_a_sigmoid(seen: Seen) -> Bite | None:
+    last = origin(seen["input"].grad_fn, SUBSETS)
+    made = operation(last) == "Sigmoid" and PROBABILITIES.get(operation(origin(last.next_functions[0][0], SUBSETS)))
+    if not made:
+        return None
+    return Bite(
+        f"binary_cross_entropy gets the sigmoid of the output of a {made}",
+        f"{seen.about('input')} · apply one sigmoid, by binary_cross_entropy_with_logits of the model's logits",
     )
 
 
@@ -203,27 +223,41 @@ def weights_of_classes_along_the_width(seen: Seen) -> Bite | None:
     return None
 
 
+class Labels:
+    """What is known of the labels at a place."""
+
+    def __init__(self, words: str) -> None:
+        self.words, self.labels, self.zeros, self.count = words, set[float](), 0, 0
+
+
 def kinds(seen: Seen, *wanted: float) -> Iterator[tuple[Place, str, str]]:
-    """At the end, the places whose labels were the wanted ones and never -1, and what was there."""
+    """At the end, the places whose labels were the wanted ones and never -1, and what was there.
+
+    Each of the first calls is looked at, as labels of single pairs are few, and none after a -1.
+    """
     if seen.moment != END:
+        known = seen.memory.get(seen.place)
+        if (seen.count >= 5 * FIRST and seen.count % EVERY) or (known is not None and -1 in known.labels):
+            return
         target = seen["target"]
-        words = f"{seen.about('target')}"
-        known = seen.memory.setdefault(seen.place, [set(), words, 0, target.numel()])
-        found = {label for label in (-1, *wanted) if bool((target == label).any())}
-        known[2] = known[2] or int((target == 0).sum())
-        known[0] |= found
+        if known is None:
+            known = seen.memory[seen.place] = Labels(f"target {shape(target)}")
+        known.labels |= {label for label in (-1, *wanted) if bool((target == label).any())}
+        known.zeros += int((target == 0).sum())
+        known.count += target.numel()
         return
-    for place, (labels, words, zeros, of) in seen.memory.items():
-        if labels == set(wanted):
-            yield place, f"{zeros} of {of} labels are 0, and none was ever -1", words
+    for place, known in seen.memory.items():
+        if known.labels == set(wanted):
+            what = f"{known.zeros} of {known.count} labels that were looked at are 0, and none is -1"
+            yield place, what, known.words
 
 
-@watch("with-labels-0-and-1-softmarginloss-learns-from-the-positives-alone", F + "soft_margin_loss", END)
+@watch("with-labels-0-and-1-softmarginloss-learns-from-the-positives-alone", F + "soft_margin_loss", END, cheap=True)
 def soft_margin_of_labels_0_and_1(seen: Seen) -> Iterator[Bite]:
     """Labels as BCE wants them. Labels of -1, 0 and 1, where 0 is to teach nothing, are none."""
-    for place, seen_labels, words in kinds(seen, 0, 1):
+    for place, labels, words in kinds(seen, 0, 1):
         yield Bite(
-            f"soft_margin_loss: {seen_labels}: a label of 0 costs log 2, and has no gradient",
+            f"{labels}: under soft_margin_loss a 0 costs log 2, and has no gradient",
             f"{words} · write 2 * y - 1 for labels of 0 and 1",
             place,
         )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lossdemo.watch.definition import END, Bite, watch
-from lossdemo.watch.families.binary import LOGITS, F, entries_from, number
+from lossdemo.watch.families.binary import LOGITS, PROBABILITIES, SUBSETS, F, entries_from, number
 from lossdemo.watch.graph import VIEWS, nodes, operation, origin
 from lossdemo.watch.place import Place
 from lossdemo.watch.seen import Seen, shape
@@ -67,17 +67,24 @@ def recall(seen: Seen, loss: Tensor | None = None, what: Any = None) -> dict[int
     return seen.memory
 
 
-@watch("a-softmax-before-cross-entropy-puts-a-floor-under-the-loss", F + "cross_entropy")
+@watch("a-softmax-before-cross-entropy-puts-a-floor-under-the-loss", F + "cross_entropy", F + "nll_loss")
 def softmax_before_cross_entropy(seen: Seen) -> Bite | None:
-    """A model that ends in a softmax, or a sigmoid.
+    """A model that ends in a softmax, or a sigmoid, before cross-entropy, or a log-softmax and NLL.
 
-    A log-softmax is harmless, and so are probabilities that are the target.
+    A log-softmax before cross-entropy is harmless, and so are probabilities that are the target.
     """
-    made = {"Softmax": "softmax", "Sigmoid": "sigmoid"}.get(entries_from(seen["input"]))
+    made = PROBABILITIES.get(entries_from(seen["input"]))
     count = seen["input"].shape[classes(seen["input"])]
+    if seen.moment == F + "nll_loss":
+        last = origin(seen["input"].grad_fn, SUBSETS)
+        made = operation(last) == "LogSoftmax" and PROBABILITIES.get(
+            operation(origin(last.next_functions[0][0], SUBSETS))
+        )
     if not made or count < 2:
         return None
     what = f"cross_entropy gets the output of a {made}, and applies a softmax itself"
+    if seen.moment == F + "nll_loss":
+        what = f"nll_loss gets a log_softmax of the output of a {made}"
     if indices(seen):
         what += f": over {count} classes the loss stays above {log(1 + (count - 1) / 2.718281828):.4f}"
     return Bite(what, f"{seen.about('input')} · leave the {made} out in training: the loss wants logits")
@@ -86,7 +93,7 @@ def softmax_before_cross_entropy(seen: Seen) -> Bite | None:
 @watch("nllloss-on-probabilities-is-negative-and-spares-the-worst-mistakes", F + "nll_loss")
 def probabilities_under_nll(seen: Seen) -> Bite | None:
     """A softmax instead of a log-softmax before NLLLoss. A softmax whose logarithm is taken is none."""
-    made = {"Softmax": "softmax", "Sigmoid": "sigmoid"}.get(entries_from(seen["input"]))
+    made = PROBABILITIES.get(entries_from(seen["input"]))
     if not made:
         return None
     return Bite(
@@ -104,7 +111,7 @@ def raw_scores_under_nll(seen: Seen) -> Iterator[Bite]:
         return
     input = seen["input"]
     if is_scores(input) and bool((input.logsumexp(classes(input)).abs() > 0.01).any()):
-        recall(seen, seen.result, seen.about("input"))
+        recall(seen, seen.result, f"input {shape(input)}")
 
 
 def _only_by_nll(seen: Seen, root: Tensor) -> Iterator[Bite]:
@@ -124,19 +131,48 @@ def _only_by_nll(seen: Seen, root: Tensor) -> Iterator[Bite]:
             yield Bite(what, f"{words} · give the scores to cross_entropy, or log_softmax of them to nll_loss", place)
 
 
-@watch("cross-entropy-over-a-single-logit-is-0-and-trains-nothing", F + "cross_entropy")
-def cross_entropy_over_one_class(seen: Seen) -> Bite | None:
+@watch(
+    "cross-entropy-over-a-single-logit-is-0-and-trains-nothing",
+    F + "cross_entropy",
+    F + "nll_loss",
+    F + "binary_cross_entropy",
+    F + "mse_loss",
+)
+def softmax_over_one_class(seen: Seen) -> Bite | None:
     """A classifier with one output under the loss for several.
 
     One row over one class, as in a contrastive batch of one, is none.
     """
     input = seen["input"]
+    if seen.moment != F + "cross_entropy":
+        return _softmax_of_one(seen)
     if input.ndim < 2 or input.shape[1] != 1 or input.numel() < 2:
         return None
     return Bite(
         f"cross_entropy over 1 class: the loss of {shape(input)} is 0 whatever the logits and targets are",
         f"{seen.about('input', 'target')} · use binary_cross_entropy_with_logits, or two outputs",
     )
+
+
+def _softmax_of_one(seen: Seen) -> Bite | None:
+    node = origin(seen["input"].grad_fn, SUBSETS)
+    if operation(node) not in ("Softmax", "LogSoftmax"):
+        return None
+    made, dim = tuple(node._input_metadata[0].shape), wrapped(node)
+    if not made or made[dim] != 1 or sum(made) < len(made) + 1:
+        return None
+    kind = "softmax" if operation(node) == "Softmax" else "log-softmax"
+    return Bite(
+        f"the {kind} of {made} runs over 1 class: each result is {'1' if kind == 'softmax' else '0'}, and has no"
+        " gradient",
+        f"{seen.about('input')} · use binary_cross_entropy_with_logits on the output, or two outputs",
+    )
+
+
+def wrapped(node: Any) -> int:
+    """The dimension of a softmax, counted from 0."""
+    dim, count = node._saved_dim, len(node._input_metadata[0].shape)
+    return (dim - 2**64 if dim >= 2**63 else dim) % max(count, 1)
 
 
 @watch("one-dimensional-logits-are-one-sample-to-cross-entropy-not-a-batch", F + "cross_entropy", note=True)
@@ -269,9 +305,7 @@ def log_softmax_over_another_dimension(seen: Seen) -> Bite | None:
     node = origin(input.grad_fn, VIEWS - {"Slice", "Select", "Unbind", "Split", "AsStrided", "Expand"})
     if operation(node) != "LogSoftmax" or input.ndim < 2:
         return None
-    made, dim = tuple(node._input_metadata[0].shape), node._saved_dim
-    dim = dim - 2**64 if dim >= 2**63 else dim
-    dim = dim % len(made)
+    made, dim = tuple(node._input_metadata[0].shape), wrapped(node)
     if len(made) < 2 or (len(made) == 2 and (dim == 1 or made[0] == made[1])) or len({*made[:2], made[-1]}) < 2:
         return None
     if not bool((input.logsumexp(1).abs() > 0.05).all()):
@@ -421,10 +455,12 @@ def float16_mean_over_too_many_rows(seen: Seen) -> Bite | None:
 def _focal(seen: Seen, is_wrong: Callable[[Seen], str]) -> Iterator[tuple[Place, str]]:
     """At a backward, the remembered losses whose own exponential is in a factor of them."""
     if seen.moment != BACKWARD:
-        recall(seen, seen.result, is_wrong(seen)) if is_wrong(seen) else None
+        words = is_wrong(seen)
+        if words:
+            recall(seen, seen.result, words)
         return
     for root in roots(seen) if seen.memory else ():
-        for node in nodes(root):
+        for node in nodes(root, limit=300):  # what is done to a loss stands near the root
             if operation(node) != "Mul":
                 continue
             for loss in [below for below, _ in node.next_functions if below is not None]:
@@ -441,6 +477,8 @@ def _has_exponential_of(loss: Any, factor: Any) -> bool:
         if operation(factor) == "Exp":
             below = factor.next_functions[0][0]
             return origin(below, frozenset(["Neg"])) is loss and operation(below) == "Neg"
+        if operation(factor) == "Pow" and getattr(factor, "_saved_exponent", 1) == 0:
+            return False
         if operation(factor) not in ("Pow", "Rsub", "Mul", "Add", "Sub", "Neg", "Clamp", "ClampMin"):
             return False
         above = [below for below, _ in factor.next_functions if below is not None]
@@ -451,6 +489,7 @@ def _has_exponential_of(loss: Any, factor: Any) -> bool:
 @watch(
     "a-focal-factor-of-the-mean-loss-weighs-all-samples-of-a-batch-alike",
     F + "cross_entropy",
+    F + "nll_loss",
     F + "binary_cross_entropy",
     LOGITS,
     BACKWARD,
@@ -464,7 +503,7 @@ def focal_factor_of_a_mean(seen: Seen) -> Iterator[Bite]:
     def is_mean(seen: Seen) -> str:
         many = seen["target"].numel() > 1 and (seen["target"].ndim > 1 or seen["input"].shape != seen["target"].shape)
         many = many or (seen["target"].numel() > 1 and "binary" in seen.moment)
-        return seen.about("input", "target") if seen["reduction"] == "mean" and many else ""
+        return f"input {shape(seen['input'])}" if seen["reduction"] == "mean" and many else ""
 
     for place, words in _focal(seen, is_mean):
         what = "the focal factor is of the batch's mean loss: all its samples have the same one"

@@ -21,6 +21,7 @@ TRIPLETS = (F + "triplet_margin_loss", F + "triplet_margin_with_distance_loss")
     F + "cosine_embedding_loss",
     F + "margin_ranking_loss",
     END,
+    cheap=True,
 )
 def pairs_labeled_0_and_1(seen: Seen) -> Iterator[Bite]:
     """Labels 0 for pairs that are unlike. Labels of -1, 0 and 1, as the sign of a difference has, are none."""
@@ -29,7 +30,7 @@ def pairs_labeled_0_and_1(seen: Seen) -> Iterator[Bite]:
         yield Bite(what, f"{words} · write 2. * y - 1 for labels of 0 and 1", place)
 
 
-@watch("beyond-the-margin-hingeembeddingloss-treats-label-0-like-label-1", F + "hinge_embedding_loss", END)
+@watch("beyond-the-margin-hingeembeddingloss-treats-label-0-like-label-1", F + "hinge_embedding_loss", END, cheap=True)
 def distances_labeled_0_and_1(seen: Seen) -> Iterator[Bite]:
     """Labels 0 for pairs that are to be driven apart. Labels of -1, 0 and 1 are none."""
     for place, labels, words in kinds(seen, 0, 1):
@@ -120,7 +121,7 @@ def scores_in_the_place_of_distances(seen: Seen) -> Bite | None:
         return None
     return Bite(
         f"{int(below.sum())} of {below.numel()} inputs have the label 1 and are below 0, down to"
-        f" {input[below.expand_as(input)].min().item():.4g}: these are no distances, and the loss has no minimum",
+        f" {torch.where(below, input, 0).min().item():.4g}: these are no distances, and the loss has no minimum",
         f"{seen.about('input')} · give the loss a distance, F.pairwise_distance(a, b)",
     )
 
