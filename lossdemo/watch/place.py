@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 HERE = str(Path(__file__).parent.parent) + os.sep
 LIBRARIES = tuple({os.path.realpath(path) + os.sep for path in sysconfig.get_paths().values() if "lib" in path})
+INSTALLED = ("site-packages", "dist-packages")  # also those of another environment that this one sees
 FRAME = "<lossdemo importlib._bootstrap>"  # the file of our frames in a traceback; warnings, too, count none of these
 
 
@@ -47,9 +48,9 @@ def _kind(code: CodeType) -> str:
     path = os.path.realpath(file)
     if path.startswith(HERE):
         return "ours"
-    if f"{os.sep}torch{os.sep}" in path and path.startswith(LIBRARIES):
-        return "torch"
-    return "package" if path.startswith(LIBRARIES) else "own"
+    if not path.startswith(LIBRARIES) and not any(f"{os.sep}{name}{os.sep}" in path for name in INSTALLED):
+        return "own"
+    return "torch" if f"{os.sep}torch{os.sep}" in path else "package"
 
 
 def frame_of_own(frame: FrameType | None) -> tuple[FrameType | None, Place]:

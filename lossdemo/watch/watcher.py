@@ -20,7 +20,7 @@ import torch
 
 from lossdemo.verify.mutant import Call, arguments
 from lossdemo.verify.patch import NoSuchTarget, locate
-from lossdemo.watch.definition import END, STEP, WATCHES, Bite, Watch
+from lossdemo.watch.definition import END, RECORDS, STEP, WATCHES, Bite, Watch
 from lossdemo.watch.findings import Findings
 from lossdemo.watch.history import OBSERVED, History
 from lossdemo.watch.place import FRAME, Place, here
@@ -88,7 +88,7 @@ class Watcher:
     def __init__(self, findings: Findings, every: int, watches: list[Watch]) -> None:
         self.findings, self.every, self.history = findings, every, History(every)
         self.looks: dict[tuple[str, bool], list[Watch]] = defaultdict(list)
-        for watch in watches:
+        for watch in [*RECORDS, *watches]:
             if not watch.note or findings.notes:
                 for moment in watch.moments:
                     self.looks[moment, watch.before].append(watch)

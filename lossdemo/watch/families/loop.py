@@ -1,0 +1,194 @@
+"""The loop: what is cleared, added up, clipped and used, and in which order."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from lossdemo.watch.definition import END, STEP, Bite, record, watch
+from lossdemo.watch.gradients import CLIPS, MADE, Window, has_slope, ledger
+from lossdemo.watch.seen import Seen
+
+ADDED = "torch.optim.Optimizer.add_param_group"
+CLEARS = "zero_grad-may-stand-anywhere-but-between-backward-and-step"
+TOGETHER = "clip_grad_norm_-multiplies-every-gradient-by-the-same-factor"
+
+
+def _window(seen: Seen) -> Window:
+    return ledger(seen.history).window(seen["self"], seen.place)
+
+
+@watch("under-plain-sgd-a-forgotten-zero_grad-is-momentum-10", STEP, cheap=True)
+def steps_on_gradients_of_earlier_steps(seen: Seen) -> Bite | None:
+    """A loop without `zero_grad`, or one that clears another module. Batches that add up until a step are right."""
+    window = _window(seen)
+    if not window.found_stale:
+        return None
+    last = seen.memory.get(id(window))
+    seen.memory[id(window)] = window.steps
+    if last != window.steps - 1:
+        return None
+    return Bite(
+        f"step uses gradients to which backward added without clearing those of the step before:"
+        f" {len(window.found_stale)} of {window.with_gradient} parameters",
+        f"{seen.history.names(window.found_stale)} · call zero_grad() of this {window.kind} once for each step",
+    )
+
+
+@watch(CLEARS, STEP, cheap=True)
+def clears_gradients_before_they_are_used(seen: Seen) -> Bite | None:
+    """`zero_grad` between `backward` and `step`. Single batches that are left out, as after a NaN, are none."""
+    window = _window(seen)
+    times, all_so_far = seen.memory.get(id(window), (0, True))
+    if window.found_cleared:
+        times += 1
+    elif window.with_gradient or window.steps > 1:
+        all_so_far = False
+    seen.memory[id(window)] = times, all_so_far
+    if not (window.found_cleared and all_so_far and times > 1 and window.steps > 2):
+        return None
+    return Bite(
+        f"{times} of {window.steps} steps moved nothing: gradients that backward had left were cleared before",
+        f"the {window.kind} made at {window.place} · zero_grad() first, then backward, then step",
+    )
+
+
+class _Evaluations:
+    """The backwards within one step of LBFGS: how many, and how many found the gradients of the one before."""
+
+    def __init__(self, before: int) -> None:
+        self.before, self.backwards, self.kept = before, 0, 0
+
+
+@watch(CLEARS, STEP, cheap=True)
+def does_not_clear_gradients_in_a_closure(seen: Seen) -> Bite | None:
+    """A closure for LBFGS without `zero_grad`. A closure that adds up batches, and clears them first, is right."""
+    window = _window(seen)
+    if window.kind != "LBFGS":
+        return None
+    optimizer = window.ref()
+    evaluated = _evaluated(optimizer)
+    last, seen.memory[id(window)] = seen.memory.get(id(window), 0), evaluated
+    number = window.backwards - window.backwards_before
+    if number < 2 or number != evaluated - last or window.kept != number - 1:
+        return None
+    return Bite(
+        f"the closure was called {number} times in a step, and never cleared the gradients of its last call",
+        "call zero_grad() in the closure, before backward",
+    )
+
+
+def _evaluated(optimizer: Any) -> int:
+    for state in optimizer.state.values() if optimizer is not None else ():
+        return state.get("func_evals", 0)
+    return 0
+
+
+@watch("a-parameter-held-by-two-optimizers-is-moved-by-the-step-of-each", STEP, cheap=True)
+def steps_on_a_gradient_that_another_optimizer_used(seen: Seen) -> Bite | None:
+    """An encoder in the optimizers of two models. Optimizers that share a module and clear in between are right."""
+    window = _window(seen)
+    if not window.found_used or window.other is None:
+        return None
+    return Bite(
+        f"this {window.kind} moves {len(window.found_used)} of {window.with_gradient} parameters by gradients by which"
+        f" a {window.other.kind} has just moved them",
+        f"{seen.history.names(window.found_used)} · the other was made at {window.other.place}"
+        " · give each parameter to one optimizer",
+    )
+
+
+@watch("step-moves-the-parameters-the-loss-and-backward-alone-do-not", END)
+def never_steps(seen: Seen) -> Iterator[Bite]:
+    """A loop without `optimizer.step()`, or without its parentheses. To log gradients, or to attack, is none."""
+    if any(event.kind == "scaler step" for event in seen.history.events) or seen.history.steps:
+        return
+    for window in ledger(seen.history).windows:
+        if window.reached > 2 and window.cleared > 1 and window.is_unmoved:
+            yield Bite(
+                f"{window.reached} backwards left gradients, and the {window.kind} that holds the parameters never made"
+                " a step: nothing moved",
+                f"made at {window.place} · call optimizer.step(), with parentheses, after backward",
+                window.at,
+            )
+
+
+@watch("on-a-used-up-generator-clip_grad_norm_-clips-nothing-and-only-warns", *CLIPS, before=True, cheap=True)
+def clips_a_used_up_generator(seen: Seen) -> Bite | None:
+    """`model.parameters()` kept in a variable, and given to an optimizer first. A new one each time is right."""
+    parameters = seen["parameters"]
+    if not isinstance(parameters, types.GeneratorType):
+        return None
+    if inspect.getgeneratorstate(parameters) == inspect.GEN_CLOSED:
+        return Bite("a generator that is used up is clipped: no gradient is", _anew(seen))
+    if inspect.getgeneratorstate(parameters) == inspect.GEN_SUSPENDED:
+        return Bite("a generator that has been read from is clipped: its first gradients are not", _anew(seen))
+    return None
+
+
+def _anew(seen: Seen) -> str:
+    return f"{seen.about('parameters')} · call model.parameters() anew each time"
+
+
+@watch(TOGETHER, *CLIPS, cheap=True)
+def clips_after_the_step(seen: Seen) -> Bite | None:
+    """Clipping one line too late. To log a norm, with a bound that it never passes, is none."""
+    clipped = [used for window in ledger(seen.history).windows for used in window.clipped.values()]
+    norm, bound = seen.result, seen.get("max_norm")
+    if not clipped or not all(clipped) or norm is None or not float(norm) > bound:
+        return None
+    seen.memory[seen.place] = seen.memory.get(seen.place, 0) + 1
+    if seen.memory[seen.place] < 2:
+        return None
+    return Bite(
+        f"{len(clipped)} gradients of norm {float(norm):.3g} are clipped to {bound:g} after the step that used them",
+        "clip between backward and step",
+    )
+
+
+@record(*CLIPS)
+def a_clip_finds_nothing(seen: Seen) -> None:
+    """No optimizer's parameters have a gradient, as far as these are looked at."""
+    windows = [window for window in ledger(seen.history).windows if window.is_looked_at]
+    found = [p for window in windows if window.clipping for _, p in window.parameters()]
+    clips = seen.history.shared["clips of nothing"]
+    clips.clear()
+    if windows and not any(map(has_slope, found)):
+        clips["place"] = seen.place
+
+
+@watch("on-a-used-up-generator-clip_grad_norm_-clips-nothing-and-only-warns", STEP, cheap=True)
+def clips_before_backward(seen: Seen) -> Bite | None:
+    """Clipping right after `zero_grad`. A first call of many, or parameters that wait for their turn, are none."""
+    window, clips = _window(seen), seen.history.shared["clips of nothing"]
+    place = clips.pop("place", None)
+    if place is None or not window.with_gradient:
+        seen.memory.clear()
+        return None
+    seen.memory[place] = seen.memory.get(place, 0) + 1
+    if seen.memory[place] < 3:
+        return None
+    return Bite(
+        f"{seen.memory[place]} times clipping found no gradient, and backward left some afterwards",
+        "clip between backward and step",
+        place,
+    )
+
+
+@watch("a-parameter-listed-twice-in-one-group-is-moved-twice-by-each-step", MADE, ADDED, cheap=True)
+def lists_a_parameter_twice(seen: Seen) -> Bite | None:
+    """Two modules share a layer, and their `parameters()` are joined. Shared layers of one module are listed once."""
+    groups = getattr(seen["self"], "param_groups", ())
+    twice = []
+    for group in groups:
+        known: set[int] = set()
+        twice += [p for p in group["params"] if id(p) in known or known.add(id(p))]
+    if not twice:
+        return None
+    return Bite(
+        f"{len(twice)} of {sum(len(group['params']) for group in groups)} parameters are listed twice: each step moves"
+        " them twice",
+        f"{seen.history.names(twice)} · list(dict.fromkeys(parameters)) lists each once",
+    )
