@@ -55,12 +55,15 @@ class Window:
     them cleared, or gradients that another optimizer's step has used. The counts are of the whole run.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, place: Place) -> None:
+    def __init__(self, number: int, optimizer: torch.optim.Optimizer, place: Place) -> None:
+        self.number = number
         self.ref, self.kind, self.place = weakref.ref(optimizer), type(optimizer).__name__, place
         self.used: dict[int, Mark] = {}
         self.stale: dict[int, Mark] = {}
         self.before: dict[int, tuple[int, int, bool]] = {}  # before the backward under way: id, version, used
         self.steps = self.backwards = self.reached = 0
+        self.at_rate_0, self.can_rest = 0, type(optimizer).__module__.startswith("torch.optim.") and self.kind != "Rprop"
+        self.taken = self.backwards_at_first = 0  # steps, those within another optimizer's too; backwards before them
         self.given = False
         self.found_stale: list[Tensor] = []
         self.found_cleared = False
@@ -70,8 +73,12 @@ class Window:
         self.backwards_before = 0
         self.at: Place | None = None  # of the first backward that reached its parameters
         self.since = self.cleared = self.kept = 0
+        self.steps_of_all = self.steps_meanwhile = 0  # of any optimizer, at its last backward and since its first
         self.probe: tuple[int, float] | None = None  # the first parameter and its sum, while there is no step
         self.is_unmoved = True
+        self.counts: list[tuple[int, int]] = []  # backwards of each step, and those before an epoch began amid them
+        self.edge: dict[int, Mark] = {}  # the gradients where an epoch began, until the next backward
+        self.left = 0
         self.last: dict[int, Mark] = {}  # the gradients after the last backward of a closure
         self.clipping: dict[int, tuple[Mark, bool, bool]] = {}  # before the clip under way: used, stale
         self.clipped: dict[int, bool] = {}  # by the last clip: whether it had been used
@@ -99,7 +106,7 @@ class Window:
         if self.reached and self.steps == 0:
             self.cleared += not any(has_slope(parameter) for _, parameter in self.parameters())
 
-    def take_in(self, place: Place) -> None:
+    def take_in(self, place: Place, steps: int) -> None:
         """A backward is over: what it changed."""
         changed, finite = False, True
         for key, parameter in self.parameters():
@@ -115,6 +122,8 @@ class Window:
         self.before = {}
         if changed and finite:
             self.given, self.reached, self.at = True, self.reached + 1, self.at or place
+            self.steps_meanwhile += steps - self.steps_of_all if self.reached > 1 else 0
+            self.steps_of_all = steps
 
     def _look_for_a_move(self, parameter: Tensor) -> None:
         now = id(parameter), float(parameter.sum())
@@ -154,7 +163,7 @@ class Ledger:
         """The optimizer's, which begins now if there is none."""
         found = self.of.get(optimizer)
         if found is None:
-            found = self.of[optimizer] = Window(optimizer, place)
+            found = self.of[optimizer] = Window(len(self.windows), optimizer, place)
             self.windows.append(found)
         return found
 
@@ -181,6 +190,9 @@ def a_backward_begins(seen: Seen) -> None:
     if book.depth > 1:
         return
     for window in book.windows:
+        if window.edge:
+            kept = any(key in window.edge and window.edge[key].fits(gradient(p)) for key, p in window.parameters())
+            window.left, window.edge = window.since if kept else 0, {}
         if window.is_looked_at:
             window.begin()
             window.kept += bool(window.last) and all(
@@ -198,7 +210,7 @@ def a_backward_is_over(seen: Seen) -> None:
     for window in book.windows:
         window.backwards, window.since = window.backwards + 1, window.since + 1
         if window.is_looked_at:
-            window.take_in(seen.place)
+            window.take_in(seen.place, seen.history.steps)
             if window.kind == "LBFGS" and book.stepping:
                 grads = {key: gradient(p) for key, p in window.parameters()}
                 window.last = {key: mark(grad) for key, grad in grads.items() if grad is not None}
@@ -259,6 +271,9 @@ def a_step_is_over(seen: Seen) -> None:
     """The gradients that it used, as it left them."""
     book, optimizer = ledger(seen.history), seen["self"]
     window = book.window(optimizer, seen.place)
+    window.taken += 1
+    if window.taken == 1:
+        window.backwards_at_first = window.backwards
     is_outer = book.stepping[:1] == [id(optimizer)]
     del book.stepping[book.stepping.index(id(optimizer)) if id(optimizer) in book.stepping else 0 :]
     if not is_outer:
@@ -266,10 +281,24 @@ def a_step_is_over(seen: Seen) -> None:
     if window.backwards != window.backwards_before:  # by its closure
         window.find()
         window.found_cleared, window.found_used = False, []
+    window.counts = [*window.counts[-20:], (window.since, window.left)]
+    window.edge, window.left = {}, 0
     window.steps, window.since, window.given = window.steps + 1, 0, False
     window.stale, window.used, window.last = {}, {}, {}
+    rates = [1.0 if "initial_lr" in group else group.get("lr") for group in optimizer.param_groups]
+    window.can_rest &= all(isinstance(rate, float | int) and rate == 0 for rate in rates)  # no schedule raises it
+    window.at_rate_0 += window.can_rest and window.with_gradient > 0
     if window.is_looked_at:
         for key, parameter in window.parameters():
             grad = gradient(parameter)
             if grad is not None:
                 window.used[key] = mark(grad)
+
+
+@record("torch.utils.data.DataLoader.__iter__", "torch.nn.Module.train")
+def an_epoch_begins(seen: Seen) -> None:
+    """Gradients that no step has used yet."""
+    for window in ledger(seen.history).windows:
+        if window.since:
+            grads = {key: gradient(p) for key, p in window.parameters() if has_slope(p)}
+            window.edge = {key: mark(grad) for key, grad in grads.items() if grad is not None}

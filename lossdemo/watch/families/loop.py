@@ -26,8 +26,8 @@ def steps_on_gradients_of_earlier_steps(seen: Seen) -> Bite | None:
     window = _window(seen)
     if not window.found_stale:
         return None
-    last = seen.memory.get(id(window))
-    seen.memory[id(window)] = window.steps
+    last = seen.memory.get(window.number)
+    seen.memory[window.number] = window.steps
     if last != window.steps - 1:
         return None
     return Bite(
@@ -41,12 +41,12 @@ def steps_on_gradients_of_earlier_steps(seen: Seen) -> Bite | None:
 def clears_gradients_before_they_are_used(seen: Seen) -> Bite | None:
     """`zero_grad` between `backward` and `step`. Single batches that are left out, as after a NaN, are none."""
     window = _window(seen)
-    times, all_so_far = seen.memory.get(id(window), (0, True))
+    times, all_so_far = seen.memory.get(window.number, (0, True))
     if window.found_cleared:
         times += 1
     elif window.with_gradient or window.steps > 1:
         all_so_far = False
-    seen.memory[id(window)] = times, all_so_far
+    seen.memory[window.number] = times, all_so_far
     if not (window.found_cleared and all_so_far and times > 1 and window.steps > 2):
         return None
     return Bite(
@@ -70,7 +70,7 @@ def does_not_clear_gradients_in_a_closure(seen: Seen) -> Bite | None:
         return None
     optimizer = window.ref()
     evaluated = _evaluated(optimizer)
-    last, seen.memory[id(window)] = seen.memory.get(id(window), 0), evaluated
+    last, seen.memory[window.number] = seen.memory.get(window.number, 0), evaluated
     number = window.backwards - window.backwards_before
     if number < 2 or number != evaluated - last or window.kept != number - 1:
         return None
@@ -103,10 +103,11 @@ def steps_on_a_gradient_that_another_optimizer_used(seen: Seen) -> Bite | None:
 @watch("step-moves-the-parameters-the-loss-and-backward-alone-do-not", END)
 def never_steps(seen: Seen) -> Iterator[Bite]:
     """A loop without `optimizer.step()`, or without its parentheses. To log gradients, or to attack, is none."""
-    if any(event.kind == "scaler step" for event in seen.history.events) or seen.history.steps:
+    if any(event.kind == "scaler step" for event in seen.history.events):
         return
     for window in ledger(seen.history).windows:
-        if window.reached > 2 and window.cleared > 1 and window.is_unmoved:
+        waits = window.steps or window.steps_meanwhile
+        if window.reached > 2 and window.cleared > 1 and window.is_unmoved and not waits:
             yield Bite(
                 f"{window.reached} backwards left gradients, and the {window.kind} that holds the parameters never made"
                 " a step: nothing moved",
@@ -150,28 +151,27 @@ def clips_after_the_step(seen: Seen) -> Bite | None:
 
 @record(*CLIPS)
 def a_clip_finds_nothing(seen: Seen) -> None:
-    """No optimizer's parameters have a gradient, as far as these are looked at."""
-    windows = [window for window in ledger(seen.history).windows if window.is_looked_at]
-    found = [p for window in windows if window.clipping for _, p in window.parameters()]
+    """No parameter of these optimizers has a gradient."""
     clips = seen.history.shared["clips of nothing"]
     clips.clear()
-    if windows and not any(map(has_slope, found)):
-        clips["place"] = seen.place
+    windows = [window for window in ledger(seen.history).windows if window.is_looked_at and window.ref() is not None]
+    if not any(has_slope(p) for window in windows if window.clipping for _, p in window.parameters()):
+        clips |= {window.number: (seen.place, window.backwards) for window in windows}
 
 
 @watch("on-a-used-up-generator-clip_grad_norm_-clips-nothing-and-only-warns", STEP, cheap=True)
 def clips_before_backward(seen: Seen) -> Bite | None:
     """Clipping right after `zero_grad`. A first call of many, or parameters that wait for their turn, are none."""
-    window, clips = _window(seen), seen.history.shared["clips of nothing"]
-    place = clips.pop("place", None)
-    if place is None or not window.with_gradient:
-        seen.memory.clear()
+    window = _window(seen)
+    place, backwards = seen.history.shared["clips of nothing"].get(window.number, (None, 0))
+    if place is None or not window.with_gradient or window.backwards == backwards:
+        seen.memory.pop(window.number, None)
         return None
-    seen.memory[place] = seen.memory.get(place, 0) + 1
-    if seen.memory[place] < 3:
+    times = seen.memory[window.number] = seen.memory.get(window.number, 0) + 1
+    if times < 3:
         return None
     return Bite(
-        f"{seen.memory[place]} times clipping found no gradient, and backward left some afterwards",
+        f"{times} times clipping found no gradient, and backward left some afterwards",
         "clip between backward and step",
         place,
     )
@@ -192,3 +192,15 @@ def lists_a_parameter_twice(seen: Seen) -> Bite | None:
         " them twice",
         f"{seen.history.names(twice)} · list(dict.fromkeys(parameters)) lists each once",
     )
+
+
+@watch("optimizers-refuse-an-empty-list-and-a-negative-lr-but-not-in-a-group", END)
+def steps_at_a_rate_of_0(seen: Seen) -> Iterator[Bite]:
+    """A rate that was rounded or divided to 0. A warm-up from 0, and an optimizer whose schedule is yet to come, are none."""
+    for window in ledger(seen.history).windows:
+        if window.can_rest and window.at_rate_0 > 2:
+            yield Bite(
+                f"each of {window.steps} steps of the {window.kind} was at a rate of 0: they moved nothing",
+                "give a rate above 0",
+                window.place,
+            )
