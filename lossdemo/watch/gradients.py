@@ -38,7 +38,7 @@ class Mark(NamedTuple):
 
 def mark(gradient: Tensor) -> Mark:
     """Remember a gradient as it is."""
-    return Mark(torch._C._WeakTensorRef(gradient), id(gradient), gradient._version)
+    return Mark(torch._C._WeakTensorRef(gradient), id(gradient), gradient._version)  # pyrefly: ignore
 
 
 def gradient(parameter: Tensor) -> Tensor | None:
@@ -62,7 +62,10 @@ class Window:
         self.stale: dict[int, Mark] = {}
         self.before: dict[int, tuple[int, int, bool]] = {}  # before the backward under way: id, version, used
         self.steps = self.backwards = self.reached = 0
-        self.at_rate_0, self.can_rest = 0, type(optimizer).__module__.startswith("torch.optim.") and self.kind != "Rprop"
+        self.at_rate_0, self.can_rest = (
+            0,
+            type(optimizer).__module__.startswith("torch.optim.") and self.kind != "Rprop",
+        )
         self.taken = self.backwards_at_first = 0  # steps, those within another optimizer's too; backwards before them
         self.given = False
         self.found_stale: list[Tensor] = []
@@ -101,7 +104,9 @@ class Window:
             grad = gradient(parameter)
             if grad is not None:
                 old = self.stale.get(key) or self.used.get(key)
-                is_used = old is not None and old.fits(grad) and bool(_entries(grad).any())  # zeroed by .data it has no new version
+                is_used = (
+                    old is not None and old.fits(grad) and bool(_entries(grad).any())
+                )  # zeroed by .data it has no new version
                 self.before[key] = id(grad), grad._version, is_used
         if self.reached and self.steps == 0:
             self.cleared += not any(has_slope(parameter) for _, parameter in self.parameters())
@@ -261,7 +266,9 @@ def a_step_begins(seen: Seen) -> None:
     window.found_cleared = window.given and (not found or (window.steps < FIRST and not any(map(has_slope, found))))
     for other in book.windows:
         if other is not window and other.used and other.ref() is not None:
-            used = [p for p in found if (old := other.used.get(id(p))) is not None and old.fits(p.grad) and has_slope(p)]
+            used = [
+                p for p in found if (old := other.used.get(id(p))) is not None and old.fits(p.grad) and has_slope(p)
+            ]
             if used:
                 window.found_used, window.other = used, other
 

@@ -7,8 +7,12 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+from torch import Tensor
+
 from lossdemo.watch.definition import END, STEP, Bite, record, watch
-from lossdemo.watch.gradients import CLIPS, MADE, Window, has_slope, ledger
+from lossdemo.watch.gradients import CLIPS, EVERY, FIRST, MADE, Window, has_slope, ledger
+from lossdemo.watch.graph import VIEWS, operation
+from lossdemo.watch.place import Place
 from lossdemo.watch.seen import Seen
 
 ADDED = "torch.optim.Optimizer.add_param_group"
@@ -196,11 +200,69 @@ def lists_a_parameter_twice(seen: Seen) -> Bite | None:
 
 @watch("optimizers-refuse-an-empty-list-and-a-negative-lr-but-not-in-a-group", END)
 def steps_at_a_rate_of_0(seen: Seen) -> Iterator[Bite]:
-    """A rate that was rounded or divided to 0. A warm-up from 0, and an optimizer whose schedule is yet to come, are none."""
+    """A rate that was rounded or divided to 0. A warm-up from 0, and a schedule that is yet to begin, are none."""
     for window in ledger(seen.history).windows:
         if window.can_rest and window.at_rate_0 > 2:
             yield Bite(
                 f"each of {window.steps} steps of the {window.kind} was at a rate of 0: they moved nothing",
                 "give a rate above 0",
                 window.place,
+            )
+
+
+LAYERS = ("Addmm", "Mm", "Linear", "Convolution", "NativeBatchNorm", "CudnnBatchNorm", "NativeLayerNorm")
+
+
+class _Unit:
+    """A ReLU behind a layer: how often it was called and looked at, and how often in a row it was all 0."""
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.calls, self.dead, self.since, self.until, self.name = place, 0, 0, 0, 0, ""
+
+
+@record("torch.nn.functional.relu")
+def a_layer_is_rectified(seen: Seen) -> None:
+    """Whether anything of it is above 0, at the first calls and now and then."""
+    node = seen.result.grad_fn if isinstance(seen.result, Tensor) else None
+    layer = _before_views(node.next_functions[0][0]) if node is not None and node.next_functions else None
+    if layer is None or operation(layer) not in LAYERS or not seen.result.numel():
+        return
+    weight = next((variable for variable in map(_variable, layer.next_functions) if variable is not None), None)
+    if weight is None:
+        return
+    units = seen.history.shared["rectified layers"]
+    unit = units.setdefault((id(weight), seen.place), _Unit(seen.place))
+    unit.calls += 1
+    if unit.calls > FIRST and unit.calls % EVERY:
+        return
+    if (seen.result > 0).any():
+        unit.dead = 0
+        return
+    unit.since = unit.since if unit.dead else seen.history.steps
+    unit.dead, unit.until = unit.dead + 1, seen.history.steps
+    if unit.dead == FIRST:
+        unit.name = seen.history.name(weight)
+
+
+def _variable(function: tuple[Any, int]) -> Tensor | None:
+    return getattr(_before_views(function[0]), "variable", None)
+
+
+def _before_views(node: Any) -> Any:
+    while node is not None and operation(node) in VIEWS and node.next_functions:
+        node = node.next_functions[0][0]
+    return node
+
+
+@watch("in-a-chain-of-layers-a-dead-relu-layer-stays-dead-under-plain-sgd", END)
+def rectifies_a_layer_that_is_never_above_0(seen: Seen) -> Iterator[Bite]:
+    """A bias far below 0, or a step that was too long. A layer that is 0 for some batches is none."""
+    for unit in seen.history.shared["rectified layers"].values():
+        if unit.dead >= FIRST and unit.until - unit.since >= FIRST - 1:
+            yield Bite(
+                f"from step {unit.since} on a ReLU was 0 for every input, in each of {unit.dead} calls that were"
+                " looked at: no gradient passes through it",
+                f"the layer before it has the parameter {unit.name} · use nn.LeakyReLU, a lower rate, or start its bias"
+                " nearer to 0",
+                unit.place,
             )

@@ -28,8 +28,8 @@ class Course:
     """What is known of a scheduler: where it was made and called, and what its optimizer had done then.
 
     `calls` are its steps. `first` is where the first of them was, `early` whether no step of the optimizer came before
-    it, and `passed` the optimizer's steps when a cosine first rose again. `forgotten` says that the script has no way to
-    call it.
+    it, and `passed` the optimizer's steps when a cosine first rose again. `forgotten` says that nothing
+    in the script can call it.
     """
 
     def __init__(self, scheduler: Any, place: Place, frame: FrameType | None) -> None:
@@ -132,7 +132,7 @@ def _look_elsewhere(seen: Seen, course: Course, window: Window) -> None:
 
 @watch(ORDER, SCHEDULE, cheap=True)
 def schedules_before_the_optimizer_steps(seen: Seen) -> Bite | None:
-    """`scheduler.step()` first in the loop. To run a schedule forward on resuming, or a step that was skipped, is none."""
+    """`scheduler.step()` first in the loop. To run a schedule forward on resuming, or a skipped step, is none."""
     course = _course(seen)
     window = _window(seen, course) if course is not None else None
     if course is None or window is None or not course.early or course.first != seen.place or not window.taken:
@@ -142,8 +142,7 @@ def schedules_before_the_optimizer_steps(seen: Seen) -> Bite | None:
     if course.backwards and window.backwards_at_first > course.backwards:  # the first step was left out
         return None
     return Bite(
-        f"{course.kind}.step comes before the {window.kind}'s step: no step had the first rate, and each has that of the"
-        " next",
+        f"{course.kind}.step comes before the {window.kind}'s step: none had the first rate, each has that of the next",
         "call optimizer.step(), then scheduler.step()",
     )
 
@@ -205,7 +204,9 @@ def warms_up_from_a_rate_of_0(seen: Seen) -> Bite | None:
 def steps_at_a_rate_that_a_schedule_made_negative(seen: Seen) -> Bite | None:
     """A `LambdaLR` that falls below 0 at its end. A negative rate that was given to a group may be meant."""
     rates = [(g["lr"], g.get("initial_lr")) for g in seen["self"].param_groups]
-    below = [rate for rate, first in rates if isinstance(rate, float) and isinstance(first, float | int) and rate < 0 < first]
+    below = [
+        rate for rate, first in rates if isinstance(rate, float) and isinstance(first, float | int) and rate < 0 < first
+    ]
     if not below:
         return None
     return Bite(
@@ -273,9 +274,15 @@ def _is_forgotten(frame: FrameType | None, place: Place) -> bool:
         return False
     name = assigned[0]
     if isinstance(name, ast.Name) and (is_local or is_main):
-        uses = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == name.id and isinstance(n.ctx, ast.Load)]
+        uses = [
+            n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == name.id and isinstance(n.ctx, ast.Load)
+        ]
     elif isinstance(name, ast.Attribute) and is_main:
-        uses = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr == name.attr and isinstance(n.ctx, ast.Load)]
+        uses = [
+            n
+            for n in ast.walk(tree)
+            if isinstance(n, ast.Attribute) and n.attr == name.attr and isinstance(n.ctx, ast.Load)
+        ]
     else:
         return False
     read = {id(n.value): n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
@@ -290,7 +297,7 @@ def calls_a_cycle_of_batches_once_an_epoch(seen: Seen) -> Iterator[Bite]:
     for course in _courses(seen.history)["all"]:
         if course.kind == "OneCycleLR" and 0 < course.calls <= course.total / 2 and course.stepped == course.total:
             yield Bite(
-                f"OneCycleLR has {course.total} steps, as many as the optimizer made, and was called {course.calls} times",
+                f"OneCycleLR has {course.total} steps, as the optimizer made, and was called {course.calls} times",
                 "call scheduler.step() after each step of the optimizer",
                 course.at,
             )
@@ -326,7 +333,7 @@ def decays_during_a_warm_up(seen: Seen) -> Bite | None:
             continue
         if other.optimizer() is course.optimizer() and scheduler.last_epoch < scheduler.total_iters:
             return Bite(
-                f"{course.kind} moves on while the {other.kind} of the same optimizer is at call {scheduler.last_epoch} of"
+                f"{course.kind} moves on while the optimizer's {other.kind} is at call {scheduler.last_epoch} of"
                 f" {scheduler.total_iters}: their factors are multiplied",
                 "for one after the other use SequentialLR, and call only its step",
             )
