@@ -81,7 +81,7 @@ class Window:
         self.is_unmoved = True
         self.counts: list[tuple[int, int]] = []  # backwards of each step, and those before an epoch began amid them
         self.edge: dict[int, Mark] = {}  # the gradients where an epoch began, until the next backward
-        self.left = 0
+        self.left = self.edge_at = 0
         self.last: dict[int, Mark] = {}  # the gradients after the last backward of a closure
         self.clipping: dict[int, tuple[Mark, bool, bool]] = {}  # before the clip under way: used, stale
         self.clipped: dict[int, bool] = {}  # by the last clip: whether it had been used
@@ -289,7 +289,7 @@ def a_step_is_over(seen: Seen) -> None:
         window.find()
         window.found_cleared, window.found_used = False, []
     window.counts = [*window.counts[-20:], (window.since, window.left)]
-    window.edge, window.left = {}, 0
+    window.edge, window.left, window.edge_at = {}, 0, 0
     window.steps, window.since, window.given = window.steps + 1, 0, False
     window.stale, window.used, window.last = {}, {}, {}
     rates = [1.0 if "initial_lr" in group else group.get("lr") for group in optimizer.param_groups]
@@ -306,6 +306,7 @@ def a_step_is_over(seen: Seen) -> None:
 def an_epoch_begins(seen: Seen) -> None:
     """Gradients that no step has used yet."""
     for window in ledger(seen.history).windows:
-        if window.since:
+        if window.since and window.edge_at != window.since:
+            window.edge_at = window.since
             grads = {key: gradient(p) for key, p in window.parameters() if has_slope(p)}
             window.edge = {key: mark(grad) for key, grad in grads.items() if grad is not None}

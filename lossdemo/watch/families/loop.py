@@ -214,13 +214,13 @@ LAYERS = ("Addmm", "Mm", "Linear", "Convolution", "NativeBatchNorm", "CudnnBatch
 
 
 class _Unit:
-    """A ReLU behind a layer: how often it was called and looked at, and how often in a row it was all 0."""
+    """A ReLU behind a layer: how often in a row it was all 0, and from which step on."""
 
     def __init__(self, place: Place) -> None:
-        self.place, self.calls, self.dead, self.since, self.until, self.name = place, 0, 0, 0, 0, ""
+        self.place, self.dead, self.since, self.until, self.name = place, 0, 0, 0, ""
 
 
-@record("torch.nn.functional.relu")
+@record("torch.nn.functional.relu", when=lambda history: history.steps < FIRST or history.steps % EVERY == 0)
 def a_layer_is_rectified(seen: Seen) -> None:
     """Whether anything of it is above 0, at the first calls and now and then."""
     node = seen.result.grad_fn if isinstance(seen.result, Tensor) else None
@@ -232,9 +232,6 @@ def a_layer_is_rectified(seen: Seen) -> None:
         return
     units = seen.history.shared["rectified layers"]
     unit = units.setdefault((id(weight), seen.place), _Unit(seen.place))
-    unit.calls += 1
-    if unit.calls > FIRST and unit.calls % EVERY:
-        return
     if (seen.result > 0).any():
         unit.dead = 0
         return
