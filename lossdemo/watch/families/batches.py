@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from lossdemo.watch.definition import STEP, Bite, record, watch
-from lossdemo.watch.gradients import BACKWARD, Mark, gradient, has_slope, ledger, mark
+from lossdemo.watch.windows import BACKWARD, Mark, gradient, has_slope, ledger, mark
 from lossdemo.watch.seen import Seen
 
 CLIP = "torch.nn.utils.clip_grad_norm_"

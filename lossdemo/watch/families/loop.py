@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from lossdemo.watch.definition import END, STEP, Bite, record, watch
-from lossdemo.watch.gradients import CLIPS, EVERY, FIRST, MADE, Window, has_slope, ledger
+from lossdemo.watch.windows import CLIPS, EVERY, FIRST, MADE, Window, has_slope, ledger
 from lossdemo.watch.graph import VIEWS, operation
 from lossdemo.watch.place import Place
 from lossdemo.watch.seen import Seen

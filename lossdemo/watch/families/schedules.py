@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from lossdemo.watch.definition import END, STEP, Bite, record, watch
-from lossdemo.watch.gradients import Window, ledger
+from lossdemo.watch.windows import Window, ledger
 from lossdemo.watch.history import SCHEDULE, History
 from lossdemo.watch.place import Place, _tree
 from lossdemo.watch.seen import Seen
