@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv$(addprefix -,$(TORCH))
 BIN := $(VENV)/bin
 
-.PHONY: verify test prove kept bench indexes figures site lint dist
+.PHONY: verify test prove kept bench indexes watches figures site lint dist
 
 # The book: every claim verified on this machine. With TORCH, docs/verdicts keeps what was found.
 verify: $(VENV)/installed
@@ -13,7 +13,7 @@ verify: $(VENV)/installed
 
 # Everything: lint and types, book and tests with branch coverage, and every claim proved able to fail.
 test: lint $(VENV)/site
-	$(BIN)/pytest --cov
+	$(BIN)/pytest --cov -n 2 --dist loadfile
 	$(BIN)/pytest spec --prove -n 2
 
 # Every claim under every wrong PyTorch that breaks a function it calls.
@@ -26,14 +26,18 @@ kept: $(VENV)/installed
 	$(BIN)/pytest spec --prove-all --device=cpu --verdicts=build/proof.json
 	$(BIN)/python docs/keep.py build/proof.json
 
-# What the harness costs against plain exec, and many trainings at once against JAX, where it is installed; the ratio
-# stands in brackets behind the times.
+# What the harness costs against plain exec, what it takes to find a claim, and many trainings at once against JAX, where
+# it is installed; the ratio stands in brackets behind the times. No test depends on any of it.
 bench: $(VENV)/installed
 	$(BIN)/pytest tests/bench_*.py --benchmark-columns=min,median,max
 
 # symptoms.md, names.md and the first lines of each chapter, written anew from the claims.
 indexes: $(VENV)/installed
 	$(BIN)/python -m lossdemo.indexes
+
+# Which watch of `lossdemo watch` fires in which claim, written anew.
+watches: $(VENV)/installed
+	$(BIN)/python -m lossdemo.watch.table
 
 # The book's figures, drawn anew into spec/figures.
 figures: $(VENV)/installed

@@ -25,6 +25,7 @@ from sphinx.writers.html5 import HTML5Translator
 from lossdemo.script import script
 from lossdemo.verify.claims import Book, Claim, slug
 from lossdemo.verify.difference import DIRECTIONS
+from lossdemo.watch import table
 
 DOCS = Path(__file__).parent
 SCRIPTS = ("documentation_options.js", "furo.js", "clipboard.min.js", "copybutton.js", "site.js")
@@ -111,6 +112,18 @@ class Site:
             kept = {"key": key, "mutants": mutants}
             file.write_text(json.dumps(kept))
         return {name: Wrong(name, *rest) for name, *rest in kept["mutants"]}
+
+    @cached_property
+    def watches(self) -> dict[str, list[table.Row]]:
+        """What `lossdemo watch` sees of each claim, in the book's order."""
+        rows = table.read()
+        watches = {claim: [row for row in rows if row.claim == claim] for claim in self.claims}
+        return {claim: several for claim, several in watches.items() if several}
+
+    @property
+    def unseen(self) -> list[str]:
+        """The claims with symptoms that no watch sees."""
+        return [claim.id for claim in table.unseen(self.book, table.read())]
 
     @property
     def noticed(self) -> list[str]:
@@ -225,7 +238,7 @@ def _begin(app: Sphinx) -> None:
 
 def _settle(app: Sphinx, config: Any) -> None:
     """All pages are written anew where what they show besides the book has changed."""
-    config.kept = _digest(sorted(path for path in DOCS.rglob("*.*") if path.suffix != ".pyc"))
+    config.kept = _digest([*sorted(path for path in DOCS.rglob("*.*") if path.suffix != ".pyc"), table.FILE])
     PygmentsBridge.html_formatter = Plain
 
 
@@ -328,6 +341,7 @@ def _collect(app: Sphinx) -> Pages:
     yield "index", {"title": "lossdemo", "example": _example(app)}, "index.html"
     yield "matrix", {"title": "Verified where"}, "matrix.html"
     yield "mutants", {"title": "Wrong PyTorches"}, "mutants.html"
+    yield "watches", {"title": "What a watch sees"}, "watches.html"
     yield "search", {"title": "Search"}, "search.html"
     for version, difference in changes:
         title = f"What changed in torch {version}"

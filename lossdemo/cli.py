@@ -149,6 +149,7 @@ def show(names: tuple[str, ...], as_script: bool, file: Path | None) -> None:
     Example: lossdemo show momentum-applies
     """
     from lossdemo.verify.claims import Page
+    from lossdemo.watch import table
 
     book = _book()
     found = [books.find(name, book.pages) for name in names]
@@ -171,6 +172,10 @@ def show(names: tuple[str, ...], as_script: bool, file: Path | None) -> None:
             continue
         terminal.render(console, part.text)
         click.echo(f"\n{_near(part.path)}:{part.line}\nRun it: lossdemo verify {part.id}")
+        watches = [row for row in table.read() if row.claim == part.id]
+        if watches:
+            notes = " --notes" * all(row.note for row in watches)
+            click.echo(f"Seen in a script of yours by: lossdemo watch{notes} SCRIPT")
         if verdicts:
             records = [record for record in verdicts.records if record.claim == part.id]
             kills = ["" if r.killed is None else f", kills {', '.join(r.killed) or 'no mutant'}" for r in records]

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lossdemo.verify.claims import Book, Claim
 
@@ -22,9 +22,26 @@ FAMILIES = Path(__file__).with_name("families")
 Fired = dict[str, dict[str, list[str]]]  # the lines by watch and claim
 
 
-def read() -> dict[str, Any]:
-    """The table as it was written last: `fired`, by watch and claim the lines, and `watches`, by claim their names."""
-    return json.loads(FILE.read_text(encoding="utf-8"))
+class Row(NamedTuple):
+    """A watch: what it is, and in which claims of the book it fires on which lines."""
+
+    name: str
+    claim: str
+    note: bool
+    doc: str
+    moments: list[str]
+    fired: dict[str, list[str]]
+
+
+def read() -> list[Row]:
+    """The table as it was written last, by family."""
+    return [Row(**row) for row in json.loads(FILE.read_text(encoding="utf-8"))]
+
+
+def unseen(book: Book, rows: list[Row]) -> list[Claim]:
+    """The claims with symptoms that no watch sees."""
+    seen = {row.claim for row in rows}
+    return [claim for claim in book if claim.symptoms and claim.id not in seen]
 
 
 def watched(claims: Iterable[Claim]) -> tuple[Fired, dict[str, str]]:
@@ -91,6 +108,14 @@ def missing(fired: Fired) -> list[str]:
     return problems
 
 
+def text(fired: Fired) -> str:
+    """The table as it is kept."""
+    from lossdemo.watch.watcher import load
+
+    rows = [Row(w.name, w.claim, w.note, " ".join(w.doc.split()), [*w.moments], fired[w.name]) for w in load()]
+    return json.dumps([row._asdict() for row in rows], indent=1, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
     """Write the table anew, and print what is wrong with it."""
     from lossdemo.books import locate
@@ -98,14 +123,8 @@ def main() -> None:
 
     place = locate()
     book = Book(place.directory, place.root)
-    claims = [claim for page in book.checked.values() for claim in page.claims]
-    fired, failed = watched(claims)
-    by_claim: dict[str, list[str]] = defaultdict(list)
-    for watch in load():
-        by_claim[watch.claim].append(watch.name)
-    unseen = [claim.id for claim in claims if claim.symptoms and claim.id not in by_claim]
-    table = {"watches": by_claim, "fired": {watch.name: fired[watch.name] for watch in load()}, "unseen": unseen}
-    FILE.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    fired, failed = watched(book)
+    FILE.write_text(text(fired), encoding="utf-8")
     problems = missing(fired) + [f"{name} failed: {error}" for name, error in failed.items()]
     print("\n".join([*problems, f"{len(load())} watches, {len(problems)} problems"]))
 
