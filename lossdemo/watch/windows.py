@@ -113,20 +113,23 @@ class Window:
 
     def take_in(self, place: Place, steps: int) -> None:
         """A backward is over: what it changed."""
-        changed, finite = False, True
+        touched, changed, finite = False, False, True
         for key, parameter in self.parameters():
             grad = gradient(parameter)
             before = self.before.get(key, (0, 0, False))
             if grad is None or before[:2] == (id(grad), grad._version):
                 continue
+            touched = True
             if self.steps < FIRST and not changed:
                 changed, finite = bool(_entries(grad).any()), bool(_entries(grad).isfinite().all())
                 self._look_for_a_move(parameter)
             if before[2]:
                 self.stale[key] = mark(grad)
         self.before = {}
-        if changed and finite:
-            self.given, self.reached, self.at = True, self.reached + 1, self.at or place
+        if touched:  # what two backwards give can cancel out
+            self.given = changed and finite
+        if self.given and touched:
+            self.reached, self.at = self.reached + 1, self.at or place
             self.steps_meanwhile += steps - self.steps_of_all if self.reached > 1 else 0
             self.steps_of_all = steps
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from lossdemo.watch.definition import STEP, Bite, record, watch
-from lossdemo.watch.windows import BACKWARD, Mark, gradient, has_slope, ledger, mark
 from lossdemo.watch.seen import Seen
+from lossdemo.watch.windows import BACKWARD, Mark, gradient, has_slope, ledger, mark
 
 CLIP = "torch.nn.utils.clip_grad_norm_"
 FEW, CALLS = 4, 8  # parameters, and calls of clipping, that are looked at

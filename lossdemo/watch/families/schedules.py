@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from lossdemo.watch.definition import END, STEP, Bite, record, watch
-from lossdemo.watch.windows import Window, ledger
 from lossdemo.watch.history import SCHEDULE, History
 from lossdemo.watch.place import Place, _tree
 from lossdemo.watch.seen import Seen
+from lossdemo.watch.windows import Window, ledger
 
 SCHEDULER = "torch.optim.lr_scheduler.LRScheduler."
 ORDER = "schedulerstep-before-optimizerstep-skips-a-schedules-first-rate"
