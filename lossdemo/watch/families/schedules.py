@@ -194,6 +194,8 @@ def warms_up_from_a_rate_of_0(seen: Seen) -> Bite | None:
     courses = [course for course in _courses(seen.history)["all"] if course.optimizer() is optimizer]
     if len(courses) == 0 or not rates or any(rates) or any(course.stepped != 1 for course in courses):
         return None
+    if not any(group.get("initial_lr") for group in optimizer.param_groups):  # a rate that stays 0
+        return None
     return Bite(
         f"the first step of {type(optimizer).__name__} is at a rate of 0: it moves nothing",
         f"{courses[0].kind} made at {courses[0].place} · let the warm-up start at (t + 1) / n",
