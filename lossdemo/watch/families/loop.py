@@ -98,7 +98,7 @@ def steps_on_a_gradient_that_another_optimizer_used(seen: Seen) -> Bite | None:
         return None
     return Bite(
         f"this {window.kind} moves {len(window.found_used)} of {window.with_gradient} parameters by gradients by which"
-        f" a {window.other.kind} has just moved them",
+        f" another {window.other.kind} has just moved them",
         f"{seen.history.names(window.found_used)} · the other was made at {window.other.place}"
         " · give each parameter to one optimizer",
     )
