@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from lossdemo.watch.history import History
     from lossdemo.watch.place import Place
     from lossdemo.watch.seen import Seen
 
@@ -59,6 +60,7 @@ class Watch:
     before: bool = False
     cheap: bool = False
     note: bool = False
+    when: Callable[[History], bool] | None = None
 
 
 WATCHES: list[Watch] = []
@@ -86,14 +88,17 @@ def watch(
     return register
 
 
-def record(*moments: str, before: bool = False) -> Callable[[Look], Look]:
+def record(
+    *moments: str, before: bool = False, when: Callable[[History], bool] | None = None
+) -> Callable[[Look], Look]:
     """Add the decorated function to RECORDS: it says nothing, and keeps in `history.shared` what several watches need.
 
-    It is called at each call, ahead of every watch.
+    It is called at each call, ahead of every watch, or only `when` the history says so: for functions that are called
+    many times in a step.
     """
 
     def register(look: Look) -> Look:
-        RECORDS.append(Watch(look.__name__, "", moments, inspect.getdoc(look) or "", look, before, cheap=True))
+        RECORDS.append(Watch(look.__name__, "", moments, inspect.getdoc(look) or "", look, before, True, when=when))
         return look
 
     return register

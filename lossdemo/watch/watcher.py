@@ -118,6 +118,10 @@ class Watcher:
     def _quietly(self, moment: str, before: bool, original: Callable, args: tuple, kwargs: dict, result: Any) -> None:
         if getattr(self.thread, "looks", False):
             return
+        if moment not in OBSERVED and not any(
+            watch.when is None or watch.when(self.history) for watch in self.looks[moment, before]
+        ):
+            return
         self.thread.looks = True
         enabled = torch.is_grad_enabled()
         try:

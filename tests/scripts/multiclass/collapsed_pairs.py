@@ -10,7 +10,7 @@ nn.init.constant_(encoder[0].bias, -100.0)
 optimizer = torch.optim.SGD(encoder.parameters(), lr=0.1)
 for _ in range(6):
     x = torch.randn(8, 4)
-    a, b = F.normalize(encoder(x), dim=1), F.normalize(encoder(x + 0.1), dim=1)
+    a, b = F.normalize(encoder(x), dim=1), F.normalize(encoder(x + 0.1), dim=1)  # bites: in-a-chain-of-layers-a-dead-relu-layer-stays-dead-under-plain-sgd
     loss = F.cross_entropy(  # bites: if-all-embeddings-coincide-infonce-is-log-n-and-its-gradient-is-zero
         a @ b.T / 0.1, torch.arange(8)
     )

@@ -8,7 +8,7 @@ model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2))
 nn.init.constant_(model[0].bias, -100.0)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 for _ in range(6):
-    anchor, positive, negative = model(torch.randn(3, 5, 2))
+    anchor, positive, negative = model(torch.randn(3, 5, 2))  # bites: in-a-chain-of-layers-a-dead-relu-layer-stays-dead-under-plain-sgd
     loss = nn.TripletMarginLoss(margin=0.3)(  # bites: if-all-embeddings-coincide-the-mean-triplet-loss-is-its-margin
         anchor, positive, negative
     )
