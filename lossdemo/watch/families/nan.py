@@ -68,8 +68,12 @@ def reads_the_graph(seen: Seen) -> None:
         state.risky[seen.place] = bool(slopes) and len(graph) <= SMALL and starts[0].is_cpu
         if slopes:
             state.slopes = _infinite_slopes(graph, slopes)
-    if seen.moment == BACKWARD and len(starts) == 1 and starts[0].numel() == 1 and (is_turn or starts[0].is_cpu):
+    if seen.moment == BACKWARD and _is_number(starts) and (is_turn or starts[0].is_cpu):
         _judge(seen, state, starts[0], float(starts[0].detach()))
+
+
+def _is_number(starts: list[Tensor]) -> bool:
+    return len(starts) == 1 and starts[0].numel() == 1 and starts[0].is_floating_point()
 
 
 def _judge(seen: Seen, state: _State, loss: Tensor, value: float) -> None:

@@ -320,7 +320,7 @@ def padding_counts_as_a_class(seen: Seen) -> Bite | None:
         return None
     is_pad = target == pad
     behind = is_pad.flip(1).cumprod(1).bool().flip(1)
-    if not torch.equal(behind, is_pad) or bool(is_pad.all()):
+    if not torch.equal(behind, is_pad) or bool(is_pad.all(1).any()):
         return None
     return Bite(
         f"{int(is_pad.sum())} of {target.numel()} positions, at rows' ends, are of class {pad} and count as any other",
