@@ -53,6 +53,8 @@ def a_total_keeps_every_graph(seen: Seen) -> Iterator[Bite]:
     losses = _losses(seen)
     if len(losses) != 1 or losses[0].grad_fn is None or seen["retain_graph"] or seen["create_graph"]:
         return
+    if seen.count > 2 * DOZENS and seen.count % 8:
+        return
     kept = seen.memory.setdefault(seen.place, _Kept())
     step = seen.history.steps if seen.history.optimizers else seen.history.backwards
     if step == kept.last:
@@ -80,8 +82,8 @@ def _top(node: Any) -> list[Any]:
 
 def _held(number: int, place: Place | None) -> Bite:
     return Bite(
-        f"the graphs of the last {number} losses are still alive, after their backward: something adds up or keeps the"
-        " losses",
+        f"the graphs of the last {number} losses looked at are still alive, after their backward: something adds up or"
+        " keeps the losses",
         "add up numbers: total += loss.item(), or loss.detach()",
         place,
     )
