@@ -172,9 +172,9 @@ def _infinite_slopes(graph: list[Any], slopes: list[Any]) -> dict[str, str]:
             for one in graph:
                 for slot, (parent, _) in enumerate(one.next_functions):
                     users[parent].append((one, slot))
-        why, number = _why(node, bad, users)
-        if why in ("root", "rmse") and not bool((tensor == 0).any()):
-            why = ""
+        why, number = (_root_of(node), 0) if bool((tensor == 0).any()) else ("", 0)
+        if not why:
+            why, number = _why(node, bad, users)
         words = "nan_to_num replaces" if kind == "NanToNum" else f"{kind} has no finite slope at"
         found.setdefault(why, f"{words} {number or int(bad.sum())} of {bad.numel()} entries")
     return found
@@ -186,7 +186,7 @@ def _is_root(node: Any) -> bool:
 
 
 def _why(node: Any, bad: Tensor, users: dict[Any, list[tuple[Any, int]]]) -> tuple[str, int]:
-    """What stands between a slope and the loss and makes 0 · inf of it, for how many entries; else what is below."""
+    """What stands between a slope and the loss and makes 0 · inf of it, and for how many entries."""
     if operation(node) == "NanToNum":
         return "nan_to_num", 0
     level, seen = [node], {node}
@@ -203,13 +203,14 @@ def _why(node: Any, bad: Tensor, users: dict[Any, list[tuple[Any, int]]]) -> tup
         level = above
     if operation(node) == "Pow" and any(_is_computed(user, slot) for user, slot in users[node]):
         return "focal", 0
-    if operation(node) in ("Sqrt", "Pow"):
-        below = _below(node)
-        if below in ("Pow", "Mul", "Var"):
-            return "root", 0
-        if below == "MseLoss":
-            return "rmse", 0
     return "", 0
+
+
+def _root_of(node: Any) -> str:
+    """Of what a node is the root: root for a sum of squares, rmse for a mean of them."""
+    if operation(node) not in ("Sqrt", "Pow"):
+        return ""
+    return {"Pow": "root", "Mul": "root", "Var": "root", "MseLoss": "rmse"}.get(_below(node), "")
 
 
 PASSING = VIEWS | {"Add", "Sub", "Rsub", "Neg", "Mul", "Div", "Exp", "Abs", "Pow"}
@@ -286,6 +287,8 @@ def _of_slope(seen: Seen, *kinds: str) -> str:
     if why is None or not any(bool(one.isnan().any()) for one in _gradients(seen)):
         return ""
     if why.endswith("finite") and not all(bool(one.isfinite().all()) for one in _starts(seen)):
+        return ""
+    if not all(_is_finite(leaf) for one in _starts(seen) for leaf in leaves(one)):  # it came from an earlier step
         return ""
     state.told = True
     return state.slopes[why]

@@ -15,7 +15,7 @@ from lossdemo.watch.definition import END, STEP, Bite, watch
 from lossdemo.watch.graph import leaves
 from lossdemo.watch.place import Place
 from lossdemo.watch.saved import marked, marks
-from lossdemo.watch.seen import Seen, shape
+from lossdemo.watch.seen import Seen
 
 BACKWARD = "torch.autograd.backward"
 SCALER = "torch.amp.GradScaler."
@@ -213,7 +213,7 @@ def divides_by_an_eps_that_rounds_to_0(seen: Seen) -> Bite | None:
         return None
     return Bite(
         f"{bad} entries of {seen.history.names(names)} are not finite after the step, with finite gradients: eps"
-        f" {eps:g} rounds to 0 in {str(names[0].dtype).removeprefix('torch.')}",
+        f" {eps:g} rounds to 0 in {_dtype(names[0])}",
         "keep the parameters in float32, and compute under torch.autocast",
     )
 
@@ -270,4 +270,4 @@ def steps_too_short_for_the_weights(seen: Seen) -> Iterator[Bite]:
 
 
 def _dtype(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')}, {shape(tensor)}"
+    return str(tensor.dtype).removeprefix("torch.")

@@ -20,9 +20,7 @@ class GPT(nn.Module):
         q, k, v = self.qkv(x).split(16, dim=2)
         scores = (q @ k.transpose(-2, -1) / 4).masked_fill(self.tril[:long, :long] == 0, float("-inf"))
         logits = self.head(x + F.dropout(scores.softmax(-1), 0.1) @ v)
-        return F.cross_entropy(
-            logits.view(-1, 11), targets.view(-1)
-        )  # bites: without-shifted-labels-a-causal-language-model-is-rewarded-for-copying
+        return F.cross_entropy(logits.view(-1, 11), targets.view(-1))  # bites: without-shifted-labels-a-causal-language-model-is-rewarded-for-copying
 
 
 model = GPT()
