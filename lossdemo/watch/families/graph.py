@@ -53,6 +53,8 @@ def a_total_keeps_every_graph(seen: Seen) -> Iterator[Bite]:
     losses = _losses(seen)
     if len(losses) != 1 or losses[0].grad_fn is None or seen["retain_graph"] or seen["create_graph"]:
         return
+    if seen.count > 2 * DOZENS and seen.count % 8:
+        return
     kept = seen.memory.setdefault(seen.place, _Kept())
     step = seen.history.steps if seen.history.optimizers else seen.history.backwards
     if step == kept.last:
@@ -80,8 +82,8 @@ def _top(node: Any) -> list[Any]:
 
 def _held(number: int, place: Place | None) -> Bite:
     return Bite(
-        f"the graphs of the last {number} losses are still alive, after their backward: something adds up or keeps the"
-        " losses",
+        f"the graphs of the last {number} losses looked at are still alive, after their backward: something adds up or"
+        " keeps the losses",
         "add up numbers: total += loss.item(), or loss.detach()",
         place,
     )
@@ -91,7 +93,7 @@ def _held(number: int, place: Place | None) -> Bite:
 def backward_of_a_tensor_made_anew(seen: Seen) -> Bite | None:
     """`torch.tensor(losses, requires_grad=True)`, or `requires_grad_()` on a loss without graph, to silence an error.
 
-    A tensor that an optimizer holds, or a parameter, is no loss made anew.
+    A tensor that an optimizer holds, or a parameter, is no loss made anew; a 0 for a batch without a loss is meant.
     """
     losses = _losses(seen)
     if len(losses) != 1:
@@ -102,6 +104,8 @@ def backward_of_a_tensor_made_anew(seen: Seen) -> Bite | None:
         node, number = next((parent for parent, _ in node.next_functions if parent is not None), None), number + 1
     leaf = loss if loss.grad_fn is None else getattr(node, "variable", None)
     if not isinstance(leaf, Tensor) or isinstance(leaf, nn.Parameter) or not leaf.requires_grad:
+        return None
+    if not leaf.is_cpu or not bool(leaf.any()):  # a 0 in place of the loss of a batch that has none
         return None
     held = [one for optimizer in seen.history.optimizers.values() for one in optimizer.parameters()]
     if any(one is leaf for one in held) or (leaf is not loss and (leaf.ndim > 1 or not held)):

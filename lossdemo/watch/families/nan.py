@@ -62,14 +62,41 @@ def reads_the_graph(seen: Seen) -> None:
     state, starts = _state(seen), _starts(seen)
     state.slopes = {}
     is_turn = seen.count < FIRST or seen.count % seen.history.every == 0
-    if is_turn or state.risky.get(seen.place):
-        graph = [node for one in starts for node in nodes(one)]
-        slopes = [node for node in graph if operation(node) in SLOPES or operation(node) == "NanToNum"]
+    if is_turn or (state.risky.get(seen.place) and (seen.count < 100 or seen.count % 4 == 0)):
+        graph = _graph(starts)
+        slopes = [node for node in graph if _kind(node) in SLOPES or _kind(node) == "NanToNum"]
         state.risky[seen.place] = bool(slopes) and len(graph) <= SMALL and starts[0].is_cpu
         if slopes:
             state.slopes = _infinite_slopes(graph, slopes)
-    if seen.moment == BACKWARD and len(starts) == 1 and starts[0].numel() == 1 and (is_turn or starts[0].is_cpu):
-        _judge(seen, state, starts[0], float(starts[0].detach()))
+    if seen.moment == BACKWARD and _is_number(starts) and (is_turn or starts[0].is_cpu):
+        _judge(seen, state, starts[0], starts[0].item())
+
+
+_KINDS: dict[type, str] = {}
+
+
+def _kind(node: Any) -> str:
+    """The operation of a node; those of torch have a type each, so their names are taken apart once."""
+    known = _KINDS.get(type(node))
+    if known is None:
+        known = _KINDS[type(node)] = operation(node)
+    return known
+
+
+def _graph(starts: list[Tensor]) -> list[Any]:
+    """The nodes below some tensors, breadth first."""
+    found = [one.grad_fn for one in starts if one.grad_fn is not None]
+    known = set(found)
+    for node in found:
+        for parent, _ in node.next_functions:
+            if parent is not None and parent not in known and len(known) < 20_000:
+                known.add(parent)
+                found.append(parent)
+    return found
+
+
+def _is_number(starts: list[Tensor]) -> bool:
+    return len(starts) == 1 and starts[0].numel() == 1 and starts[0].is_floating_point()
 
 
 def _judge(seen: Seen, state: _State, loss: Tensor, value: float) -> None:
@@ -131,7 +158,7 @@ def _infinite_slopes(graph: list[Any], slopes: list[Any]) -> dict[str, str]:
     users: dict[Any, list[tuple[Any, int]]] = defaultdict(list)
     found: dict[str, str] = {}
     for node in slopes:
-        kind = operation(node)
+        kind = _kind(node)
         if kind == "Pow" and not _is_root(node):
             continue
         name, is_infinite = SLOPES.get(kind, ("self", lambda t: ~t.isfinite()))
@@ -145,9 +172,9 @@ def _infinite_slopes(graph: list[Any], slopes: list[Any]) -> dict[str, str]:
             for one in graph:
                 for slot, (parent, _) in enumerate(one.next_functions):
                     users[parent].append((one, slot))
-        why, number = _why(node, bad, users)
-        if why in ("root", "rmse") and not bool((tensor == 0).any()):
-            why = ""
+        why, number = (_root_of(node), 0) if bool((tensor == 0).any()) else ("", 0)
+        if not why:
+            why, number = _why(node, bad, users)
         words = "nan_to_num replaces" if kind == "NanToNum" else f"{kind} has no finite slope at"
         found.setdefault(why, f"{words} {number or int(bad.sum())} of {bad.numel()} entries")
     return found
@@ -159,7 +186,7 @@ def _is_root(node: Any) -> bool:
 
 
 def _why(node: Any, bad: Tensor, users: dict[Any, list[tuple[Any, int]]]) -> tuple[str, int]:
-    """What stands between a slope and the loss and makes 0 · inf of it, for how many entries; else what is below."""
+    """What stands between a slope and the loss and makes 0 · inf of it, and for how many entries."""
     if operation(node) == "NanToNum":
         return "nan_to_num", 0
     level, seen = [node], {node}
@@ -176,13 +203,14 @@ def _why(node: Any, bad: Tensor, users: dict[Any, list[tuple[Any, int]]]) -> tup
         level = above
     if operation(node) == "Pow" and any(_is_computed(user, slot) for user, slot in users[node]):
         return "focal", 0
-    if operation(node) in ("Sqrt", "Pow"):
-        below = _below(node)
-        if below in ("Pow", "Mul", "Var"):
-            return "root", 0
-        if below == "MseLoss":
-            return "rmse", 0
     return "", 0
+
+
+def _root_of(node: Any) -> str:
+    """Of what a node is the root: root for a sum of squares, rmse for a mean of them."""
+    if operation(node) not in ("Sqrt", "Pow"):
+        return ""
+    return {"Pow": "root", "Mul": "root", "Var": "root", "MseLoss": "rmse"}.get(_below(node), "")
 
 
 PASSING = VIEWS | {"Add", "Sub", "Rsub", "Neg", "Mul", "Div", "Exp", "Abs", "Pow"}
@@ -260,6 +288,8 @@ def _of_slope(seen: Seen, *kinds: str) -> str:
         return ""
     if why.endswith("finite") and not all(bool(one.isfinite().all()) for one in _starts(seen)):
         return ""
+    if not all(_is_finite(leaf) for one in _starts(seen) for leaf in leaves(one)):  # it came from an earlier step
+        return ""
     state.told = True
     return state.slopes[why]
 
@@ -322,10 +352,15 @@ def power_below_1_times_a_loss(seen: Seen) -> Bite | None:
     )
 
 
+def _is_finite(tensor: Tensor) -> bool:
+    """Whether all entries are; a sum tells it in most cases, and is the fastest."""
+    return math.isfinite(tensor.detach().sum().item()) or bool(tensor.isfinite().all())
+
+
 def _broken(seen: Seen) -> list[Tensor]:
     """The parameters of the optimizer that are not finite."""
     every = [one for group in seen["self"].param_groups for one in group["params"] if one.is_floating_point()]
-    return [one for one in every if not bool(one.isfinite().all())]
+    return [one for one in every if not _is_finite(one)]
 
 
 def _fault(seen: Seen, kind: str) -> Bite | None:
@@ -395,9 +430,7 @@ def a_step_makes_parameters_not_finite(seen: Seen) -> Bite | None:
     if bite or state.told or state.fault or not (seen.count < FIRST or seen.count % seen.history.every == 0):
         return bite
     every = [one for group in seen["self"].param_groups for one in group["params"]]
-    bad = [
-        one for one in every if one.grad is not None and not one.grad.is_sparse and not bool(one.grad.isfinite().all())
-    ]
+    bad = [one for one in every if one.grad is not None and not one.grad.is_sparse and not _is_finite(one.grad)]
     broken = _broken(seen) if bad else []
     if not broken or any(one.dtype in (torch.float16, torch.bfloat16) for one in broken):
         return None

@@ -15,7 +15,7 @@ from lossdemo.watch.definition import END, STEP, Bite, watch
 from lossdemo.watch.graph import leaves
 from lossdemo.watch.place import Place
 from lossdemo.watch.saved import marked, marks
-from lossdemo.watch.seen import Seen, shape
+from lossdemo.watch.seen import Seen
 
 BACKWARD = "torch.autograd.backward"
 SCALER = "torch.amp.GradScaler."
@@ -187,10 +187,10 @@ def skips_steps_at_any_scale(seen: Seen) -> Bite | None:
 HALVES = (torch.float16, torch.bfloat16)
 
 
-def _halves(optimizer: torch.optim.Optimizer) -> list[tuple[Tensor, dict[str, Any]]]:
-    """The parameters in half precision that have a gradient, with their groups."""
+def _halves(optimizer: torch.optim.Optimizer) -> list[tuple[Tensor, Tensor, dict[str, Any]]]:
+    """The parameters in half precision that have a gradient, with it, and their groups."""
     return [
-        (one, group)
+        (one, one.grad, group)
         for group in optimizer.param_groups
         for one in group["params"]
         if one.dtype in HALVES and one.grad is not None and not one.grad.is_sparse
@@ -201,19 +201,19 @@ def _halves(optimizer: torch.optim.Optimizer) -> list[tuple[Tensor, dict[str, An
 def divides_by_an_eps_that_rounds_to_0(seen: Seen) -> Bite | None:
     """`model.half()` under Adam, AdamW or RMSprop. A fused step computes in float32."""
     bad, names, eps = 0, [], 0.0
-    for one, group in _halves(seen["self"]):
+    for one, grad, group in _halves(seen["self"]):
         eps = group.get("eps")
         if not isinstance(eps, float) or group.get("fused") or float(torch.tensor(eps, dtype=one.dtype)):
             continue
-        broken = ~one.isfinite() & one.grad.isfinite()
-        if bool(broken.any()) and bool(one.grad.isfinite().all()):
+        broken = ~one.isfinite() & grad.isfinite()
+        if bool(broken.any()) and bool(grad.isfinite().all()):
             bad += int(broken.sum())
             names.append(one)
     if not names:
         return None
     return Bite(
         f"{bad} entries of {seen.history.names(names)} are not finite after the step, with finite gradients: eps"
-        f" {eps:g} rounds to 0 in {str(names[0].dtype).removeprefix('torch.')}",
+        f" {eps:g} rounds to 0 in {_dtype(names[0])}",
         "keep the parameters in float32, and compute under torch.autocast",
     )
 
@@ -254,10 +254,10 @@ def steps_too_short_for_the_weights(seen: Seen) -> Iterator[Bite]:
     if weights is None:
         weights = _Weights(seen["self"], seen.place)
         every.append(weights)
-    weights.words = weights.words or f"{seen.history.names([one for one, _ in halves])} ({_dtype(halves[0][0])})"
-    for n, (one, group) in enumerate(halves):
+    weights.words = weights.words or f"{seen.history.names([one for one, _, _ in halves])} ({_dtype(halves[0][0])})"
+    for n, (one, grad, group) in enumerate(halves):
         values = one.detach().reshape(-1)[:ENTRIES].tolist()
-        slopes = one.grad.reshape(-1)[:ENTRIES].tolist()
+        slopes = grad.reshape(-1)[:ENTRIES].tolist()
         before = weights.values.get(n)
         weights.values[n] = values
         if before is None or float(group.get("lr", 0.0)) == 0.0:
@@ -270,4 +270,4 @@ def steps_too_short_for_the_weights(seen: Seen) -> Iterator[Bite]:
 
 
 def _dtype(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')}, {shape(tensor)}"
+    return str(tensor.dtype).removeprefix("torch.")

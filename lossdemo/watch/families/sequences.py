@@ -68,7 +68,8 @@ def ctc_of_what_are_no_log_probabilities(seen: Seen) -> Bite | None:
     """
     log_probs = seen["log_probs"]
     near = {operation(node) for node in nodes(log_probs, 12)}
-    if log_probs.numel() == 0 or near & LOGARITHMS:
+    made = made_by(log_probs)
+    if log_probs.numel() == 0 or (near & LOGARITHMS and made != "LogSoftmax"):
         return None
     recorded = log_probs.grad_fn is not None
     if not recorded and not bool((seen.result < -1e-3).any()):  # of a leaf nobody knows how it was made
@@ -80,12 +81,13 @@ def ctc_of_what_are_no_log_probabilities(seen: Seen) -> Bite | None:
     off = [total for total in rows if abs(total) > 0.1]
     if len(off) < len(rows) or not rows or not all(total == total and abs(total) != torch.inf for total in rows):
         return None
-    made = made_by(log_probs)
-    what = "probabilities" if made == "Softmax" else "raw scores"
-    mean = sum(total for total in rows) / len(rows)
-    remedy = "their log_softmax(-1)" if made != "Softmax" else "the log_softmax of the logits in place of the softmax"
+    mean = sum(rows) / len(rows)
+    what, remedy = {
+        "Softmax": ("probabilities", "the log_softmax of the logits in place of the softmax"),
+        "LogSoftmax": ("a log_softmax over another dimension", "a log_softmax over the classes, dim=-1"),
+    }.get(made, ("raw scores", "their log_softmax(-1)"))
     return Bite(
-        f"CTC takes {what} for log-probabilities: the classes' probabilities of a frame sum to e^{mean:.2g}, not to 1",
+        f"CTC takes {what} for log-probabilities: a frame's probabilities sum to e^{mean:.2g}, not to 1",
         f"{seen.about('log_probs')} · give the loss {remedy}",
     )
 
@@ -320,7 +322,7 @@ def padding_counts_as_a_class(seen: Seen) -> Bite | None:
         return None
     is_pad = target == pad
     behind = is_pad.flip(1).cumprod(1).bool().flip(1)
-    if not torch.equal(behind, is_pad) or bool(is_pad.all()):
+    if not torch.equal(behind, is_pad) or bool(is_pad.all(1).any()):
         return None
     return Bite(
         f"{int(is_pad.sum())} of {target.numel()} positions, at rows' ends, are of class {pad} and count as any other",

@@ -13,9 +13,7 @@ class Net(nn.Module):
         self.stem, self.head = nn.Sequential(nn.Linear(3, 8), nn.ReLU()), nn.Linear(8, 1)
 
     def forward(self, x):
-        x = checkpoint(
-            self.stem, x, use_reentrant=True
-        )  # bites: reentrant-checkpointing-drops-gradients-if-no-input-requires-one
+        x = checkpoint(self.stem, x, use_reentrant=True)  # bites: reentrant-checkpointing-drops-gradients-if-no-input-requires-one
         return self.head(x)
 
 

@@ -8,7 +8,5 @@ for _ in range(3):
     optimizer.zero_grad()
     w.abs().sqrt().sum().backward()
     w.grad.nan_to_num_(nan=torch.inf, posinf=torch.inf)
-    torch.nn.utils.clip_grad_norm_(
-        [w], 1.0
-    )  # bites: by-default-clip_grad_norm_-turns-an-infinite-gradient-entry-into-nan
+    torch.nn.utils.clip_grad_norm_([w], 1.0)  # bites: by-default-clip_grad_norm_-turns-an-infinite-gradient-entry-into-nan
     optimizer.step()

@@ -8,7 +8,7 @@ x, y = torch.randn(32, 3), torch.randint(2, (32,))
 x[21, 1] = float("nan")
 model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
 optimizer = torch.optim.Adam(model.parameters())
-for epoch in range(2):
+for _ in range(2):
     for i in range(0, 32, 4):
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(x[i : i + 4]), y[i : i + 4])

@@ -13,9 +13,7 @@ for _ in range(3):
     tokens = torch.randint(1, 9, (4, 6))
     tokens[0, 4:] = 0
     logits = head(model(embedding(tokens), mask=mask, is_causal=True))
-    loss = nn.CrossEntropyLoss(ignore_index=0)(
-        logits.transpose(1, 2), tokens
-    )  # bites: without-shifted-labels-a-causal-language-model-is-rewarded-for-copying
+    loss = nn.CrossEntropyLoss(ignore_index=0)(logits.transpose(1, 2), tokens)  # bites: without-shifted-labels-a-causal-language-model-is-rewarded-for-copying
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

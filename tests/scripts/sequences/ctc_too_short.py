@@ -9,9 +9,7 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 for i in range(4):
     log_p = model(torch.randn(2, 4, 9)).permute(2, 0, 1).log_softmax(2)
     y = torch.tensor([[1, 2, 3, 4], [1, 2, 0, 0]])
-    losses = nn.functional.ctc_loss(
-        log_p, y, (3, 3), (4 if i else 3, 2), reduction="none"
-    )  # bites: without-zero_infinity-a-sample-too-short-for-ctc-can-make-weights-nan
+    losses = nn.functional.ctc_loss(log_p, y, (3, 3), (4 if i else 3, 2), reduction="none")  # bites: without-zero_infinity-a-sample-too-short-for-ctc-can-make-weights-nan
     optimizer.zero_grad()
     losses[losses.isfinite()].mean().backward()
     optimizer.step()

@@ -15,14 +15,12 @@ class GPT(nn.Module):
         self.register_buffer("tril", torch.ones(longest, longest).tril())
 
     def forward(self, ids, targets):
-        T = ids.shape[1]
-        x = self.token(ids) + self.place(torch.arange(T))
+        long = ids.shape[1]
+        x = self.token(ids) + self.place(torch.arange(long))
         q, k, v = self.qkv(x).split(16, dim=2)
-        scores = (q @ k.transpose(-2, -1) / 4).masked_fill(self.tril[:T, :T] == 0, float("-inf"))
+        scores = (q @ k.transpose(-2, -1) / 4).masked_fill(self.tril[:long, :long] == 0, float("-inf"))
         logits = self.head(x + F.dropout(scores.softmax(-1), 0.1) @ v)
-        return F.cross_entropy(
-            logits.view(-1, 11), targets.view(-1)
-        )  # bites: without-shifted-labels-a-causal-language-model-is-rewarded-for-copying
+        return F.cross_entropy(logits.view(-1, 11), targets.view(-1))  # bites: without-shifted-labels-a-causal-language-model-is-rewarded-for-copying
 
 
 model = GPT()
