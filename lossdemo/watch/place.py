@@ -5,15 +5,19 @@ from __future__ import annotations
 import ast
 import linecache
 import os
+import re
 import sys
 import sysconfig
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any, NamedTuple
 
 HERE = str(Path(__file__).parent.parent) + os.sep
 LIBRARIES = tuple({os.path.realpath(path) + os.sep for path in sysconfig.get_paths().values() if "lib" in path})
+_PACKAGES = re.compile(r"[/\\](site|dist)-packages[/\\]")  # of the user, or of another environment
+TORCH = os.path.realpath(os.path.dirname(str(getattr(find_spec("torch"), "origin", None)))) + os.sep
 FRAME = "<lossdemo importlib._bootstrap>"  # the file of our frames in a traceback; warnings, too, count none of these
 
 
@@ -39,24 +43,23 @@ def _near(file: str) -> str:
 
 
 @cache
-def _kind(code: CodeType) -> str:
-    """Whose code it is: own, ours, torch, or package."""
-    file = code.co_filename
+def _kind(file: str) -> str:
+    """Whose code a file is: own, ours, torch, or package."""
     if file.startswith("<"):
         return "own" if file.startswith(("<doctest", "<stdin", "<ipython", "<string")) else "ours"
     path = os.path.realpath(file)
     if path.startswith(HERE):
         return "ours"
-    if f"{os.sep}torch{os.sep}" in path and path.startswith(LIBRARIES):
+    if path.startswith(TORCH):
         return "torch"
-    return "package" if path.startswith(LIBRARIES) else "own"
+    return "package" if path.startswith(LIBRARIES) or _PACKAGES.search(path) else "own"
 
 
 def frame_of_own(frame: FrameType | None) -> tuple[FrameType | None, Place]:
     """The innermost frame of somebody's own code, and its place; of a package's, where there is none."""
     package: FrameType | None = None
     while frame is not None:
-        kind = _kind(frame.f_code)
+        kind = _kind(frame.f_code.co_filename)
         if kind == "own":
             return frame, Place(frame.f_code.co_filename, frame.f_lineno, _line(package) if package else "")
         if kind == "package" and package is None and "multiprocessing" not in frame.f_code.co_filename:
