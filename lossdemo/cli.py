@@ -386,7 +386,8 @@ def watch(module: str | None, words: tuple[str, ...], **options: Any) -> None:
     \b
     Example: lossdemo watch train.py --epochs 1
     """
-    from lossdemo.watch.script import Options, Script
+    from lossdemo.watch.children import Options
+    from lossdemo.watch.script import Script
 
     if module is None and not words:
         raise click.UsageError("which script? lossdemo watch train.py")

@@ -121,10 +121,11 @@ class Tap:
         )
         made: dict[str, Any] = {}
         exec(compile(source, FRAME, "exec"), made)
-        code = made["make"](*self.code.co_freevars).__code__
+        code = made["make"](*self.code.co_freevars).__code__.replace(co_name=self.code.co_name)
+        torch._C._dynamo.eval_frame.skip_code(code)  # torch.compile goes on with what it calls
         scope.update(self._names)
         self.function.__dict__.update(self.attributes)
-        self.function.__code__ = code.replace(co_name=self.code.co_name)
+        self.function.__code__ = code
 
 
 TAPS: dict[int, Tap] = {}
