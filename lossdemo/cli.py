@@ -398,6 +398,10 @@ def watch(module: str | None, words: tuple[str, ...], **options: Any) -> None:
         )
     if module is None and not Path(name).exists():
         raise click.UsageError(f"there is no file {name}")
+    if options["ignore"]:
+        place = books.locate(books.PACKAGE)  # the watches are of lossdemo's own book, wherever the script is
+        ids = {entry.id for entry in books.read_entries(place.directory)}
+        options["ignore"] = tuple(books.find_claim(id, ids) for id in options["ignore"])
     raise Handover(Script(name, module is not None, arguments, Options(**options)).run)
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ SCRIPTS: dict[str, str] = {
         os.environ["OMP_NUM_THREADS"] = "1"
         assert "torch" not in sys.modules
         def main():
-            import torch, pickle, functools, inspect, io, copy, gc, weakref, threading
+            import torch, torch.utils.flop_counter, pickle, functools, inspect, io, copy, gc, weakref, threading
             from torch import nn
             from torch.nn import functional as F
             from torch.nn.functional import mse_loss, cross_entropy as named
@@ -180,7 +181,7 @@ SCRIPTS: dict[str, str] = {
             whole(x); whole(x)
             if hasattr(backend, "frame_count"):
                 print(backend.frame_count, backend.op_count)
-            print(dict(counters["stats"]), dict(counters["graph_break"]).keys())
+            print(dict(counters["stats"]), len(counters["graph_break"]))
         print(torch._dynamo.explain(Loss())(a, b).graph_break_count)
         """,
 }
@@ -226,7 +227,9 @@ def same(directory: Path, *command: str, options: tuple[str, ...] = (), **more: 
 
 def neutral(text: str) -> str:
     """A text without what differs from run to run."""
-    return re.sub(r"0x[0-9a-f]+|ForkPoolWorker-\d+|/\S*/pymp-\S+|\w+/T/|pid \d+|started \d+", "", text)
+    return re.sub(
+        r"0x[0-9a-f]+|W\d{4} [\d:.]+ +\d+|ForkPoolWorker-\d+|/\S*/pymp-\S+|\w+/T/|pid \d+|started \d+", "", text
+    )
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -234,7 +237,7 @@ def test_a_script_is_what_it_is_without_us(name: str, tmp_path: Path) -> None:
     """Output, errors, exit status, `__main__`, signals, tracebacks, processes, compiled functions: to the letter."""
     found = same(tmp_path, written(tmp_path, name), "a", "--fail", "-m")
     assert [(one["claim"], one["count"]) for one in found if one["line"]] == (
-        [(PAIRS, 5), (PAIRS, 2), (PAIRS, 1)] if name == "a training" else []
+        [(PAIRS, 5), (PAIRS, 2), (PAIRS, 1), (PAIRS, 1), (PAIRS, 1)] if name == "a training" else []
     )
 
 
@@ -261,3 +264,111 @@ def test_other_ways_to_name_a_script(name: str, tmp_path: Path) -> None:
         for path in (tmp_path / "below").glob("*.py"):
             archive.write(path, path.name)
     same(tmp_path, "archive.zip", "a")
+
+
+WRONG = """
+    import torch
+    from torch.nn import functional as F
+    for n in range(3):
+        F.mse_loss(torch.ones(3, 1), torch.ones(2))
+    if F.l1_loss(
+        torch.ones(3, 1), torch.ones(2)
+    ) == 0:  # lossdemo: ignore {pairs}
+        print("ignored")
+"""
+
+
+def watched(directory: Path, code: str, *options: str, **more: Any) -> subprocess.CompletedProcess:
+    """Run a script under watch."""
+    text = textwrap.dedent(code).replace("{pairs}", PAIRS)
+    (directory / "train.py").write_text(text, encoding="utf-8")
+    return run(directory, "-m", "lossdemo", "watch", *options, "train.py", options=("-W", "ignore"), **more)
+
+
+def test_what_is_found_is_told_at_once_and_at_the_end(tmp_path: Path) -> None:
+    """In full on standard error; as JSON nothing else; with --fail it is an exit status; ignored it is not told."""
+    plain = watched(tmp_path, WRONG)
+    assert plain.returncode == 0
+    assert plain.stdout == "ignored\n"
+    assert plain.stderr == (
+        "lossdemo: train.py:5  the loss pairs (3, 1) with (2,): 6 pairs\n"
+        "lossdemo: 1 finding\n"
+        "train.py:5  the loss pairs (3, 1) with (2,): 6 pairs  [each of 3 times]\n"
+        "    input (3, 1) · target (2,) · give both the same shape, as by target.view_as(input)\n"
+        f"    lossdemo show {PAIRS}\n"
+    )
+    failing = watched(tmp_path, WRONG, "--json", "--fail")
+    assert failing.returncode == 1
+    assert [(one["claim"], one["line"], one["count"]) for one in json.loads(failing.stderr)] == [(PAIRS, 5, 3)]
+    ignoring = watched(tmp_path, WRONG, "--fail", "--ignore", PAIRS)
+    assert (ignoring.returncode, ignoring.stderr) == (0, "lossdemo: no findings\n")
+    unknown = watched(tmp_path, WRONG, "--ignore", "mse-pears")
+    assert unknown.returncode == 2
+    assert "no claim has 'mse-pears' in its id; nearest:" in unknown.stderr
+    assert watched(tmp_path, WRONG + "    raise SystemExit(4)\n", "--fail").returncode == 4
+
+
+def test_a_crash_is_followed_by_what_was_found_before(tmp_path: Path) -> None:
+    """The traceback as without us, then the findings; none for what the end alone would have shown."""
+    crashed = watched(tmp_path, WRONG + "    F.mse_loss('a', 'b')\n", "--fail")
+    assert crashed.returncode == 1
+    before, _, after = crashed.stderr.partition("AttributeError")
+    assert "lossdemo/" not in before
+    assert "importlib" not in before
+    assert after.splitlines()[1] == "lossdemo: 1 finding"
+
+
+def test_a_script_without_torch_says_so(tmp_path: Path) -> None:
+    """Nothing was watched."""
+    assert watched(tmp_path, "print(1)").stderr == (
+        "lossdemo: the script did not import torch: there was nothing to watch\n"
+    )
+    assert watched(tmp_path, "print(1)", "--json").stderr == "[]\n"
+
+
+def test_what_processes_found_comes_back(tmp_path: Path) -> None:
+    """Of processes that are spawned, of pools that are terminated, and where this one never imports torch."""
+    found = watched(
+        tmp_path,
+        """
+        import multiprocessing
+        def work(n):
+            import torch
+            from torch.nn import functional as F
+            if n == 1:
+                F.mse_loss(torch.ones(3, 1), torch.ones(2))
+            else:
+                F.l1_loss(torch.ones(3, 1), torch.ones(2))
+        if __name__ == "__main__":
+            process = multiprocessing.get_context("spawn").Process(target=work, args=(1,))
+            process.start(); process.join()
+            with multiprocessing.get_context("fork").Pool(1) as pool:
+                pool.map(work, [2])
+        """,
+        "--json",
+    )
+    assert [(one["line"], one["rank"]) for one in json.loads(found.stderr)] == [(7, None), (9, None)], found
+
+
+def test_torchrun_gives_one_report(tmp_path: Path) -> None:
+    """By the first rank; what only another one found bears its number."""
+    (tmp_path / "train.py").write_text(
+        textwrap.dedent(
+            """
+            import os, torch, torch.distributed as dist
+            from torch.nn import functional as F
+            dist.init_process_group("gloo")
+            model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+            F.mse_loss(model(torch.ones(3, 2)), torch.ones(2)).backward()
+            if dist.get_rank() == 1:
+                F.l1_loss(torch.ones(3, 1), torch.ones(2))
+            dist.destroy_process_group()
+            """
+        )
+    )
+    torchrun = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517")
+    done = run(tmp_path, *torchrun, "-m", "lossdemo", "watch", "--json", "train.py", env={"PYTHONWARNINGS": "ignore"})
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("[{")]
+    assert len(told) == 1
+    assert [(one["line"], one["rank"]) for one in json.loads(told[0])] == [(6, None), (8, 1)]

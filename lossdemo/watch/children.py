@@ -82,7 +82,7 @@ class After(MetaPathFinder):
         execute = loader.exec_module
 
         def executing(module: ModuleType) -> None:
-            del loader.exec_module
+            vars(loader).pop("exec_module", None)
             execute(module)
             self.call()
 

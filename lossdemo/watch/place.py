@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
 import os
 import re
@@ -87,24 +88,45 @@ def _tree(file: str) -> ast.Module | None:
 
 
 def statement(place: Place) -> str:
-    """The source of the smallest statement at the place, comments behind its lines included."""
+    """The source of the smallest statement at the place, of a compound one its head, comments behind its lines too."""
     lines, first, last = linecache.getlines(place.file), place.line, place.line
     tree = _tree(place.file)
     for node in ast.walk(tree) if tree else ():
-        if isinstance(node, ast.stmt) and not hasattr(node, "body"):
-            end = node.end_lineno or node.lineno
-            first, last = (node.lineno, end) if node.lineno <= place.line <= end else (first, last)
+        if isinstance(node, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+            body = getattr(node, "body", None) or getattr(node, "cases", None)
+            start = min([getattr(node, "lineno", place.line), *(d.lineno for d in getattr(node, "decorator_list", ()))])
+            end = _first_line(body[0]) - 1 if body else getattr(node, "end_lineno", None) or start
+            first, last = (start, max(start, end)) if start <= place.line <= max(start, end) else (first, last)
     return "".join(lines[first - 1 : last])
+
+
+def _first_line(node: Any) -> int:
+    return min(getattr(one, "lineno", sys.maxsize) for one in ast.walk(node))
 
 
 def named(frame: FrameType | None, value: Any) -> tuple[str, int]:
     """The name that a value has in the frame, and the line that gave it that name; "" and 0 where it has none."""
     if frame is None:
         return "", 0
-    for name, other in frame.f_locals.items():
-        if other is value and not name.startswith("_"):
-            return name, _assigned(frame, name)
-    return next((name for name, other in frame.f_globals.items() if other is value and name[0] != "_"), ""), 0
+    found = [name for name, other in _locals(frame) if other is value and not name.startswith("_")]
+    if found:
+        return found[0], _assigned(frame, found[0])
+    return next((name for name, other in [*frame.f_globals.items()] if other is value and name[0] != "_"), ""), 0
+
+
+def _locals(frame: FrameType) -> list[tuple[str, Any]]:
+    """The local variables now. Before Python 3.13 a function's frame keeps a dict of them, which must not stay behind.
+
+    If the function itself asks for that dict it may have it still: then nothing is said.
+    """
+    if not frame.f_code.co_flags & inspect.CO_OPTIMIZED or sys.version_info >= (3, 13):
+        return [*frame.f_locals.items()]
+    if {"locals", "vars", "dir", "eval", "exec", "_getframe", "currentframe"} & {*frame.f_code.co_names}:
+        return []
+    kept = frame.f_locals
+    found = [*kept.items()]
+    kept.clear()
+    return found
 
 
 def _assigned(frame: FrameType, name: str) -> int:

@@ -57,7 +57,8 @@ class Script:
         """Run it to its end. What was found is said when Python has ended all else: threads, processes, atexit."""
         self.directory = _meeting_place()
         ending = getattr(sys.modules.get("multiprocessing.util"), "_exit_function", None)
-        atexit.unregister(ending)
+        if ending:
+            atexit.unregister(ending)
         atexit.register(self._end)
         if ending:  # it waits for processes, whose findings are wanted
             atexit.register(ending)
@@ -81,7 +82,7 @@ class Script:
         main = sys.modules["__main__"] = ModuleType("__main__")
         main.__dict__.update(__builtins__=builtins, __spec__=None)
         if "__annotations__" in before:
-            main.__dict__["__annotations__"] = {}
+            main.__dict__.update(__annotations__={})
         sys.argv = [self.name, *self.arguments]
         if self.is_module:
             if not sys.flags.safe_path:

@@ -1,7 +1,7 @@
 """Functions that are looked at while they are called: what a function runs is its code, and that is exchanged.
 
-The function stays the object that it is wherever somebody has it: under a name of their own, as a default, in a dict, in
-a pickle. Within torch.compile, torch.func, tracing and CUDA graphs it runs as it was.
+The function stays the object that it is wherever somebody has it: under a name of their own, as a default, in a dict,
+in a pickle. Within torch.compile, torch.func, tracing and CUDA graphs it runs as it was.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -20,7 +21,7 @@ from lossdemo.verify.patch import locate
 from lossdemo.watch.place import FRAME
 
 # Called with the function as it was, the arguments by place and by name, and the result.
-Look = Callable[[FunctionType, tuple, dict[str, Any], Any], None]
+Look = Callable[..., None]
 
 # Compiled with a file of its own, of which neither warnings nor our tracebacks show a line.
 _CODE = """
@@ -60,9 +61,10 @@ def is_quiet() -> bool:
 
 
 def quietly(looks: list[Look], *moment: Any) -> None:
-    """Look, with gradients off and torch as it is, whatever subclasses and modes are about; nothing is watched then."""
+    """Look, with gradients off and torch as it is, whatever compiler, subclasses and modes are about."""
+    compiler = _set_compiler(None)
+    enabled = torch._C.is_grad_enabled()
     _THREAD.looks = True
-    enabled = torch.is_grad_enabled()
     try:
         torch._C._set_grad_enabled(False)
         with torch._C.DisableTorchFunction():
@@ -71,6 +73,21 @@ def quietly(looks: list[Look], *moment: Any) -> None:
     finally:
         torch._C._set_grad_enabled(enabled)
         _THREAD.looks = False
+        _set_compiler(compiler)
+
+
+def unseen(function: FunctionType) -> FunctionType:
+    """Let torch.compile, where it begins anew after a break, not begin here, but with what is called from here."""
+    with suppress(AttributeError):  # of an earlier torch
+        module: Any = torch._C._dynamo.eval_frame
+        skip, default = module._FrameAction.SKIP, module._FrameAction.DEFAULT
+        module.set_code_exec_strategy(function.__code__, module._FrameExecStrategy(skip, default))
+    return function
+
+
+_set_compiler = torch._C._dynamo.eval_frame.set_eval_frame
+unseen(is_quiet)
+unseen(quietly)
 
 
 class Tap:
@@ -97,8 +114,8 @@ class Tap:
             "__lossdemo_is_compiling": torch.compiler.is_compiling,
             "__lossdemo_is_quiet": is_quiet,
             f"{self.name}_original": self.original,
-            f"{self.name}_before": lambda args, kwargs: quietly(self.before, self.original, args, kwargs, None),
-            f"{self.name}_after": lambda args, kwargs, result: quietly(self.after, self.original, args, kwargs, result),
+            f"{self.name}_before": partial(quietly, self.before, self.original),
+            f"{self.name}_after": partial(quietly, self.after, self.original),
         }
 
     def set(self) -> None:
@@ -116,16 +133,16 @@ class Tap:
         source = _CODE.format(
             name=self.name,
             free=", ".join(self.code.co_freevars),
-            before=f"{self.name}_before(args, kwargs)" if self.before else "",
+            before=f"{self.name}_before(args, kwargs, None)" if self.before else "",
             after=f"{self.name}_after(args, kwargs, result)" if self.after else "",
         )
-        made: dict[str, Any] = {}
+        made: Any = {}
         exec(compile(source, FRAME, "exec"), made)
-        code = made["make"](*self.code.co_freevars).__code__.replace(co_name=self.code.co_name)
-        torch._C._dynamo.eval_frame.skip_code(code)  # torch.compile goes on with what it calls
+        made = made["make"](*self.code.co_freevars)
+        made.__code__ = made.__code__.replace(co_name=self.code.co_name)
         scope.update(self._names)
         self.function.__dict__.update(self.attributes)
-        self.function.__code__ = code
+        self.function.__code__ = unseen(made).__code__
 
 
 TAPS: dict[int, Tap] = {}

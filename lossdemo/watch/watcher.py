@@ -185,7 +185,7 @@ class Watcher:
                 if not torch.compiler.is_compiling() and not taps.is_quiet():
                     taps.quietly([look], (optimizer,), {}, None)
 
-            return seen
+            return taps.unseen(seen)
 
         self._stack.callback(module.register_optimizer_step_post_hook(hook(False)).remove)
         if self.looks.get((STEP, True)):
