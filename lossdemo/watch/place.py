@@ -60,18 +60,21 @@ def frame_of_own(frame: FrameType | None) -> tuple[FrameType | None, Place]:
     """The innermost frame of somebody's own code, and its place; of a package's, where there is none."""
     package: FrameType | None = None
     while frame is not None:
-        kind = _kind(frame.f_code.co_filename)
+        file = frame.f_code.co_filename
+        kind = _kind(file)
         if kind == "own":
-            return frame, Place(frame.f_code.co_filename, frame.f_lineno, _line(package) if package else "")
-        if kind == "package" and package is None and "multiprocessing" not in frame.f_code.co_filename:
+            if package is None:
+                return frame, _place(file, frame.f_lineno)
+            return frame, _place(file, frame.f_lineno, package.f_code.co_filename, package.f_lineno)
+        if kind == "package" and package is None and "multiprocessing" not in file:
             package = frame
         frame = frame.f_back
-    return package, Place(package.f_code.co_filename, package.f_lineno) if package else Place("<unknown>", 0)
+    return package, _place(package.f_code.co_filename, package.f_lineno) if package else Place("<unknown>", 0)
 
 
-def _line(frame: FrameType) -> str:
-    path = Path(frame.f_code.co_filename)
-    return f"{path.parent.name}/{path.name}:{frame.f_lineno}"
+@cache
+def _place(file: str, line: int, package: str = "", at: int = 0) -> Place:
+    return Place(file, line, f"{Path(package).parent.name}/{Path(package).name}:{at}" if package else "")
 
 
 def here() -> tuple[FrameType | None, Place]:

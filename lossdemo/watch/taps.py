@@ -9,8 +9,8 @@ from __future__ import annotations
 import inspect
 import itertools
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FunctionType
 from typing import Any
@@ -61,19 +61,27 @@ def is_quiet() -> bool:
 
 
 def quietly(looks: list[Look], *moment: Any) -> None:
-    """Look, with gradients off and torch as it is, whatever compiler, subclasses and modes are about."""
+    """Look, while nothing is watched, and nothing compiled."""
     compiler = _set_compiler(None)
-    enabled = torch._C.is_grad_enabled()
     _THREAD.looks = True
     try:
-        torch._C._set_grad_enabled(False)
-        with torch._C.DisableTorchFunction():
-            for look in looks:
-                look(*moment)
+        for look in looks:
+            look(*moment)
     finally:
-        torch._C._set_grad_enabled(enabled)
         _THREAD.looks = False
         _set_compiler(compiler)
+
+
+@contextmanager
+def as_it_is() -> Generator[None]:
+    """Torch with gradients off and as it is, whatever subclasses and modes are about."""
+    enabled = torch._C.is_grad_enabled()
+    torch._C._set_grad_enabled(False)
+    try:
+        with torch._C.DisableTorchFunction():
+            yield
+    finally:
+        torch._C._set_grad_enabled(enabled)
 
 
 def unseen(function: FunctionType) -> FunctionType:

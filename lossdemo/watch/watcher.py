@@ -118,7 +118,8 @@ class Watcher:
             if observed:
                 self.history.observe(moment, call, place)
             if watches and not any(_is_odd(value) for value in (*call.values(), result)):
-                self._show(watches, Seen(moment, call, result, self.history, place, frame), count)
+                with taps.as_it_is():
+                    self._show(watches, Seen(moment, call, result, self.history, place, frame), count)
         spot.calls, spot.turns = count + 1, spot.turns + is_turn
 
     def _show(self, watches: list[Watch], seen: Seen, count: int) -> None:
@@ -136,7 +137,8 @@ class Watcher:
         """Look at what became of it all."""
         if not self.is_gone:
             seen = Seen(END, Call(), None, self.history, Place("", 0), None)
-            taps.quietly([lambda: self._show(self.looks[END, False], seen, 0)])
+            with taps.as_it_is():
+                taps.quietly([partial(self._show, self.looks[END, False], seen, 0)])
 
     def _looks_of(self, found: Finding) -> int:
         """How often the watch looked at the place of what it found."""
