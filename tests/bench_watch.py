@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from lossdemo.watch import watching
 
-STEPS = 200
+STEPS = 100
 
 
 class Net(nn.Module):
@@ -70,14 +70,31 @@ TRAININGS: dict[str, tuple[Callable[[], nn.Module], nn.Module, Callable[[], tupl
 }
 
 
-def lossdemo_watches(model: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
+def plain(model: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer, batch: Any) -> Any:
+    """Nothing watches."""
+    return nullcontext()
+
+
+def lossdemo_watches(model: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer, batch: Any) -> Any:
     """As on the command line."""
     return watching()
 
 
-def plain(model: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer) -> Any:
-    """Nothing watches."""
+def torch_audit_watches(model: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer, batch: Any) -> Any:
+    """Each step, as watches see each call; what it says goes nowhere."""
+    stack = ExitStack()
+    auditor = pytest.importorskip("torch_audit").autopatch(model, optimizer=optimizer, every_n_steps=1, reporters=[])
+    stack.callback(lambda: auditor.finish(report=False))
+    return stack
+
+
+def torchtest2_checks(model: nn.Module, loss: nn.Module, optimizer: torch.optim.Optimizer, batch: Any) -> Any:
+    """It looks at one batch, before the training."""
+    pytest.importorskip("torchtest2").check_model(model, *batch, loss_fn=loss, optimizer=optimizer)
     return nullcontext()
+
+
+WAYS = [plain, lossdemo_watches, torch_audit_watches, torchtest2_checks]
 
 
 def train(training: str, watch: Callable[..., AbstractContextManager]) -> None:
@@ -87,7 +104,7 @@ def train(training: str, watch: Callable[..., AbstractContextManager]) -> None:
     model = make()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     x, y = batch()
-    with watch(model, loss, optimizer):
+    with watch(model, loss, optimizer, (x, y)):
         for _ in range(STEPS):
             optimizer.zero_grad()
             value = loss(model(x), y)
@@ -96,10 +113,10 @@ def train(training: str, watch: Callable[..., AbstractContextManager]) -> None:
             optimizer.step()
 
 
-@pytest.mark.parametrize("watch", [plain, lossdemo_watches], ids=lambda watch: watch.__name__)
+@pytest.mark.parametrize("watch", WAYS, ids=lambda watch: watch.__name__)
 @pytest.mark.parametrize("training", TRAININGS)
 def test_watch(benchmark: BenchmarkFixture, training: str, watch: Callable[..., Any]) -> None:
-    """Seconds for 200 steps on one thread."""
+    """Seconds for 100 steps on one thread."""
     benchmark.group = f"{STEPS} steps of {training}"
     torch.set_num_threads(1)
-    benchmark.pedantic(train, (training, watch), rounds=7, warmup_rounds=1)
+    benchmark.pedantic(train, (training, watch), rounds=5, warmup_rounds=1)
