@@ -13,7 +13,7 @@ verify: $(VENV)/installed
 
 # Everything: lint and types, book and tests with branch coverage, and every claim proved able to fail.
 test: lint $(VENV)/site
-	$(BIN)/pytest --cov
+	$(BIN)/pytest --cov -n 2 --dist loadfile
 	$(BIN)/pytest spec --prove -n 2
 
 # Every claim under every wrong PyTorch that breaks a function it calls.
@@ -26,8 +26,8 @@ kept: $(VENV)/installed
 	$(BIN)/pytest spec --prove-all --device=cpu --verdicts=build/proof.json
 	$(BIN)/python docs/keep.py build/proof.json
 
-# What the harness costs against plain exec, and many trainings at once against JAX, where it is installed; the ratio
-# stands in brackets behind the times.
+# What the harness costs against plain exec, what it takes to find a claim, and many trainings at once against JAX, where
+# it is installed; the ratio stands in brackets behind the times. No test depends on any of it.
 bench: $(VENV)/installed
 	$(BIN)/pytest tests/bench_*.py --benchmark-columns=min,median,max
 

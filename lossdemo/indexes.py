@@ -298,10 +298,13 @@ def watch(book: Book, names: list[Name]) -> None:
             if not args[1:] and not kwargs and claim.id in owners[target].calls:  # nothing new, often
                 return
             here = sys._getframe(1).f_code  # again where a class's function is watched that another inherits
-            frames = [frame for frame, _ in walk_stack(sys._getframe(2)) if frame.f_code is not here]
-            by_torch = str(frames[0].f_globals.get("__name__")).partition(".")[0] == "torch"
-            examples = re.findall(r"<doctest .*\[(\d+)\]>", "\n".join(frame.f_code.co_filename for frame in frames))
-            if not by_torch and examples and int(examples[-1]) >= len(claim.preamble):
+            frames = (frame for frame, _ in walk_stack(sys._getframe(2)) if frame.f_code is not here)
+            caller = next(frames)
+            if str(caller.f_globals.get("__name__")).partition(".")[0] == "torch":
+                return
+            files = [frame.f_code.co_filename for frame in (caller, *frames)]
+            examples = [file for file in files if file.startswith("<doctest ")]
+            if examples and int(examples[-1].rpartition("[")[2].rstrip("]>")) >= len(claim.preamble):
                 owners[target].calls.setdefault(claim.id, set()).update(_passed(function, args, kwargs))
 
         with watched(owners, note), watching(lambda: [name.calls for name in names], take):

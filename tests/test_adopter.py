@@ -80,7 +80,6 @@ class Place(NamedTuple):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
         )
         assert done.returncode == status, done.stdout
         return done.stdout

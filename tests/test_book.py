@@ -2,9 +2,10 @@
 
 import os
 import re
-import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -115,16 +116,22 @@ def shown(command: str) -> list[str]:
     ]
 
 
-def printed(*arguments: str | Path, path: Path = ROOT) -> set[str]:
-    """The lines that pytest prints in this project, with `path` to import from."""
-    command = [sys.executable, "-m", "pytest", *arguments, "-q", "--device", "cpu", "-p", "no:cacheprovider"]
-    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "BUILD_NUMBER", "COLUMNS")}
-    environment["PYTHONPATH"] = f"{path}:{ROOT}"  # without CI pytest cuts its lines, as in README.md
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    return set(done.stdout.splitlines())
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., set[str]]:
+    """Runs pytest in this project, as in a shell, and in this process: the lines that it prints."""
+    for name in ("CI", "BUILD_NUMBER", "COLUMNS"):  # without CI pytest cuts its lines, as in README.md
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(ROOT)
+
+    def run(*arguments: str) -> set[str]:
+        with redirect_stdout(StringIO()) as output:
+            pytest.main([*arguments, "-q", "--device", "cpu", "-p", "no:cacheprovider"])
+        return set(output.getvalue().splitlines())
+
+    return run
 
 
-def test_the_readmes_proof_is_real() -> None:
+def test_the_readmes_proof_is_real(printed: Callable[..., set[str]]) -> None:
     """What README.md shows of --prove is what the command prints."""
     lines = shown("pytest spec --prove -q -k momentum-applies")
     assert any("kills 14 of 18" in line for line in lines)
@@ -139,15 +146,20 @@ def without_counts(lines: Iterable[str]) -> set[str]:
 REPLACEMENTS = re.findall(r"^\$ (pytest .*--replace.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", REPLACEMENTS)
-def test_the_readmes_replacements_are_real(tmp_path: Path, command: str) -> None:
+def test_the_readmes_replacements_are_real(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: Callable[..., set[str]], command: str
+) -> None:
     """What README.md shows of --replace is what the command prints for the file that it shows."""
     code = re.findall(r"^```python\n(import torch.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     (tmp_path / "mine.py").write_text(code[0])
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     lines = shown(command)
     assert any(line.startswith("mathematics ") for line in lines)
-    assert without_counts(lines) <= without_counts(printed(*command.split()[1:], path=tmp_path))
+    try:
+        assert without_counts(lines) <= without_counts(printed(*command.split()[1:]))
+    finally:
+        sys.modules.pop("mine", None)
 
 
 COMMANDS = re.findall(r"^(`{3,4})console\n(\$ .*?)^\1$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)

@@ -327,6 +327,7 @@ def test_links_to_other_pages_resolve(tmp_path: Path) -> None:
     assert len(pages.claims(tmp_path / "sums.md")) == 1
 
 
+@pytest.mark.slow
 def test_lists_claims_without_torch(tmp_path: Path) -> None:
     """A chapter's claims can be listed by a Python that never imports torch."""
     book(tmp_path, sums=CHAPTER)

@@ -3,14 +3,12 @@
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
-from itertools import pairwise
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -19,8 +17,8 @@ import records
 from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
-from conftest import CHAPTER, Project
-from lossdemo import cli, runs, search
+from conftest import CHAPTER, LIMIT, Project
+from lossdemo import books, cli, runs, search
 from lossdemo.interrupt import INTERRUPTS
 from lossdemo.script import script
 from lossdemo.verify.claims import Book
@@ -29,7 +27,8 @@ from lossdemo.verify.run import Setting, torch_as
 from lossdemo.verify.verdicts import Verdicts
 
 SPEC = Path(__file__).parent.parent / "spec"
-CLAIMS = {claim.id: claim for claim in Book(SPEC)}
+BOOK = Book(SPEC, SPEC.parent)
+CLAIMS = {claim.id: claim for claim in BOOK}
 Lossdemo = Callable[..., Result]
 
 
@@ -37,6 +36,12 @@ Lossdemo = Callable[..., Result]
 def lossdemo(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Lossdemo:
     """Runs the command with these words in this process, as from a shell that pipes its output."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    read = cli._book
+
+    def book() -> Book:
+        return BOOK if books.locate().directory == SPEC else read()  # which takes seconds to read and check
+
+    monkeypatch.setattr(cli, "_book", book)
     return lambda *words: CliRunner().invoke(cli.main, [str(word) for word in words], prog_name="lossdemo")
 
 
@@ -100,32 +105,25 @@ def test_nothing_is_completed_where_settings_are_broken(project: Project) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [["list", "huber"], ["show", "equal-losses"], ["check"], ["train", "--help"]])
-def test_finding_and_reading_import_no_torch(words: list[str]) -> None:
-    """These commands start without torch."""
-    code = f"""
-import sys
-from lossdemo.cli import main
-main({words}, standalone_mode=False)
-assert not {{"torch", "sklearn", "matplotlib", "pytest"}} & set(sys.modules)
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
-@pytest.mark.slow
-def test_list_costs_three_times_what_it_imports_at_most(tmp_path: Path) -> None:
-    """The processor's time, and the best of several, once the claims have been read."""
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-
-    def cost(*arguments: str) -> float:
-        times = [0.0]
-        for _ in range(7):
-            subprocess.run([sys.executable, *arguments], cwd=SPEC, env=environment, capture_output=True)
-            used = resource.getrusage(resource.RUSAGE_CHILDREN)
-            times.append(used.ru_utime + used.ru_stime)
-        return min(after - before for before, after in pairwise(times[1:]))
-
-    assert cost("-m", "lossdemo", "list", "huber", "outlier") < 3 * cost("-c", "import click, rich")
+@pytest.mark.parametrize(
+    ("words", "others"),
+    [
+        (["list", "huber"], {"markdown_it", "rich", "doctest", "hashlib"}),
+        (["show", "equal-losses"], set()),
+        (["check"], {"rich"}),
+        (["train", "--help"], {"markdown_it", "rich"}),
+    ],
+    ids=["list", "show", "check", "help"],
+)
+def test_finding_and_reading_import_no_torch(lossdemo: Lossdemo, words: list[str], others: set[str]) -> None:
+    """These commands start without what is slow to import, once the claims have been read."""
+    lossdemo("list")
+    command = [sys.executable, "-X", "importtime", "-m", "lossdemo", *words]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    imported = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
+    assert "lossdemo.cli" in imported
+    assert not {"torch", "numpy", "sklearn", "matplotlib", "pytest"} & imported
+    assert not others & imported
 
 
 # --- what the shell gets ---
@@ -377,11 +375,16 @@ def test_what_names_no_claim_is_a_wrong_use(lossdemo: Lossdemo, name: str, messa
 
 @pytest.mark.slow
 def test_every_claim_is_a_script_that_prints_what_it_should(tmp_path: Path, lossdemo: Lossdemo) -> None:
-    """Without prompts, behind its preamble, to its end; what a prompt would show is printed, and errors are."""
-    for claim in CLAIMS.values():
-        code, output = script(claim, "here"), StringIO()
+    """Without prompts, behind its preamble, to its end; what a prompt would show is printed, and errors are.
+
+    Each is compiled, and every fifth is run.
+    """
+    for number, claim in enumerate(CLAIMS.values()):
+        code, output = compile(script(claim, "here"), claim.id, "exec"), StringIO()
+        if number % 5:
+            continue
         with torch_as(Setting()), redirect_stdout(output):
-            exec(compile(code, claim.id, "exec"), {"__name__": "__main__"})
+            exec(code, {"__name__": "__main__"})
         wanted = [example.want if example.exc_msg is None else example.exc_msg for example in claim.examples]
         if not (claim.since or claim.until or claim.needs or any("..." in want for want in wanted)):
             in_line = (" ".join(text.split()) for text in ("".join(wanted), output.getvalue()))  # one ends with a blank
@@ -392,6 +395,7 @@ def test_every_claim_is_a_script_that_prints_what_it_should(tmp_path: Path, loss
     assert (done.returncode, done.stderr, done.stdout[:9]) == (0, "", "1.0 -2.0\n")
 
 
+@pytest.mark.slow
 def test_a_script_says_what_it_is_and_what_it_prints(lossdemo: Lossdemo, project: Project) -> None:
     """Title and link first; expected output as comments; a loop, a tuple and an error as a prompt would show them."""
     project.claim(
@@ -558,8 +562,7 @@ def test_files_and_time_that_a_claim_does_not_give_back_are_its_failure(lossdemo
     done = lossdemo("verify", "probe", "squares", "--device", "cpu")
     assert done.exit_code == 1
     assert "spec/probe.md::a-claim[cpu]\nfailed, observed, spec/probe.md:3\nThe claim leaves behind" in done.output
-    settings = project.path / "pyproject.toml"
-    settings.write_text(f"{settings.read_text()}\ntimeout = 0.5\n")
+    project.pytester.makeconftest(LIMIT.format(name="a-claim"))
     project.claim(">>> while True: pass", ">>> 1", "1")
     done = lossdemo("verify", "probe", "squares", "--device", "cpu")
     assert done.exit_code == 1

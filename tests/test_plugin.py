@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from conftest import LIMIT
 from lossdemo.verify import plugin
 
 PREAMBLE = """\
@@ -426,9 +427,10 @@ def test_a_claim_cannot_end_the_run(spec: Project) -> None:
 def test_a_claim_that_hangs_is_named(spec: Project) -> None:
     """At the limit of time the claim fails, and the others run."""
     spec.add(claim("Hangs", ">>> import time\n>>> time.sleep(60)\n>>> 1\n1"), claim("Three", ">>> 3\n3"))
-    result = spec.run("--verdicts=v.json", "-o", "timeout=0.3")
+    spec.write("conftest.py", LIMIT.format(name="hangs"))
+    result = spec.run("--verdicts=v.json")
     result.assert_outcomes(passed=3, failed=1)
-    assert spec.verdicts()["hangs"] == ("failed", "Failed: Timeout (>0.3s) from pytest-timeout.")
+    assert spec.verdicts()["hangs"] == ("failed", "Failed: Timeout (>0.5s) from pytest-timeout.")
 
 
 @pytest.mark.parametrize(
@@ -480,8 +482,8 @@ def test_runs_alike_on_workers(spec: Project) -> None:
         claim("Leaves", ">>> import os\n>>> os._exit(0)\n>>> 1\n1"),
         claim("Kills", ">>> import os, signal\n>>> os.kill(os.getpid(), signal.SIGKILL)\n>>> 1\n1"),
     )
-    options = ["-n2", "--device=cpu", "--verdicts=v.json", "-o", "timeout=2"]
-    result = spec.pytester.runpytest_subprocess(*options, timeout=120)
+    spec.write("conftest.py", LIMIT.format(name="hangs"))
+    result = spec.pytester.runpytest_subprocess("-n2", "--device=cpu", "--verdicts=v.json")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=2, failed=3, errors=1)
     result.stdout.fnmatch_lines(["*/spec/bad.md:3: the claim 'Nothing shown' has no example*"])
@@ -498,7 +500,7 @@ def ended(spec: Project, *options: str, ready: Callable[[], bool] = lambda: True
     while not ready() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=60)[0].decode()
+    output = process.communicate()[0].decode()
     return process.returncode, output
 
 

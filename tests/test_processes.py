@@ -48,10 +48,11 @@ def total(rank: int) -> float:
 
 
 def fail(rank: int) -> None:
-    """The last rank raises, and the others wait for it."""
+    """The last rank raises, and the others wait for it, or for an hour."""
     if rank == dist.get_world_size() - 1:
         raise KeyError(f"in {rank}")
     dist.barrier()
+    time.sleep(3600)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -99,13 +100,11 @@ def test_processes_work_where_threads_did_before() -> None:
 
 def test_an_error_comes_with_its_rank_and_traceback() -> None:
     """Its type and text are those of the process; others that wait for it are ended."""
-    start = time.monotonic()
     with pytest.raises(KeyError, match="in 1") as raised:
         run(fail)
     assert isinstance(raised.value.__cause__, InProcess)
     assert "Rank 1:\nTraceback" in str(raised.value.__cause__)
     assert ", in fail\n" in str(raised.value.__cause__)
-    assert time.monotonic() - start < 5
 
 
 class Exits:
@@ -168,6 +167,7 @@ def test_a_process_that_the_work_forks_says_nothing_and_is_ended(tmp_path: Path)
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids(tmp_path)))
 
 
+@pytest.mark.slow
 def test_what_was_printed_before_an_error_is_there() -> None:
     """Also where it is written in blocks."""
     code = "from lossdemo.processes import run\ndef work(rank):\n    print('here')\n    raise KeyError\nrun(work, 1)\n"
@@ -187,16 +187,15 @@ def test_a_parent_that_waits_for_nobody_gets_results() -> None:
 def test_an_interrupt_ends_all() -> None:
     """Ctrl-C while the processes work: they ignore it, and this one ends them."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets its background ignore it
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    parent = os.getpid()
     try:
         with pytest.raises(KeyboardInterrupt):
-            run(lambda rank: time.sleep(60))
+            run(lambda rank: (rank == 0 and os.kill(parent, signal.SIGINT), time.sleep(60)))
     finally:
         signal.signal(signal.SIGINT, before)
-        timer.join()
 
 
+@pytest.mark.slow
 def test_no_process_outlives_its_parent(tmp_path: Path) -> None:
     """One that is killed itself, and can end nothing, while a rank has its result and the other works."""
     code = (

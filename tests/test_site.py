@@ -58,13 +58,17 @@ class Quiet(SimpleHTTPRequestHandler):
         """Nothing."""
 
 
-def build(folder: Path) -> Path:
-    """The site as `make site` builds it."""
+def build(folder: Path, *pages: str) -> Path:
+    """The site as `make site` builds it; with `pages` these alone, and what is made of all."""
     for name in ("sphinx", "myst_parser", "furo", "sphinx_copybutton", "ziamath"):
         pytest.importorskip(name, reason=f"no {name}: {INSTALL}")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", "docs", "-d", str(folder / "trees")]
     done = subprocess.run(
-        [*command, "-b", "html", "spec", str(folder / "site")], cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, "-b", "html", "spec", str(folder / "site"), *pages],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return folder / "site"
@@ -132,10 +136,11 @@ class Read(HTMLParser):
 
 
 def test_two_builds_are_equal(site: Served, tmp_path: Path) -> None:
-    """Byte for byte, without a date or a path of the build."""
-    other = build(tmp_path)
-    files = sorted(path.relative_to(site.folder).as_posix() for path in site.folder.rglob("*") if path.is_file())
-    assert files == sorted(path.relative_to(other).as_posix() for path in other.rglob("*") if path.is_file())
+    """Byte for byte, without a date or a path of the build: some chapters, and the pages that are made of all."""
+    pages = [f"spec/{name}.md" for name in ("README", "loss", "which-loss", "sources")]
+    other = build(tmp_path, *pages)
+    files = sorted(path.relative_to(other).as_posix() for path in other.rglob("*") if path.is_file())
+    assert {"index.html", "matrix.html", "mutants.html", "loss.html", "search.html"} < set(files)
     assert filecmp.cmpfiles(site.folder, other, files, shallow=False)[1:] == ([], [])
 
 
@@ -179,10 +184,9 @@ def test_chapters_are_light(site: Served, chapter: str) -> None:
     assert len(text.encode()) + sum((site.folder / url).stat().st_size for url in figures) < 400_000
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_every_page_in_a_browser(site: Served, browser: Any, width: int) -> None:
+def test_every_page_in_a_browser(site: Served, browser: Any) -> None:
     """No error, no failed request and none to elsewhere, and nothing to be pushed sideways, on any page."""
-    context = browser.new_context(viewport={"width": width, "height": 900})
+    context = browser.new_context()
     tab, wrong = context.new_page(), []
     tab.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
     tab.on("pageerror", lambda error: wrong.append(str(error)))
@@ -192,8 +196,10 @@ def test_every_page_in_a_browser(site: Served, browser: Any, width: int) -> None
     tab.on("response", lambda response: wrong.append(response.url) if response.status >= 400 else None)
     for page in site.pages:
         tab.goto(site.url + page)
-        wide = tab.evaluate("document.documentElement.scrollWidth")
-        assert (page, wide, wrong) == (page, width, [])
+        for width in WIDTHS:
+            tab.set_viewport_size({"width": width, "height": 900})
+            wide = tab.evaluate("document.documentElement.scrollWidth")
+            assert (page, wide, wrong) == (page, width, [])
     context.close()
 
 

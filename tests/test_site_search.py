@@ -149,17 +149,15 @@ def test_what_users_ask_is_answered_alike(script: playwright.Page) -> None:
     assert differing(script, [*questions, *others, *torch, long]) == []
 
 
-def test_every_symptom_is_answered_alike(script: playwright.Page) -> None:
-    """The first of each claim's, and every fourth of the others."""
-    firsts = [symptom for entry in ENTRIES for symptom in entry.symptoms[:1]]
-    others = [symptom for entry in ENTRIES for symptom in entry.symptoms[1:]][::4]
-    assert differing(script, [*firsts, *others]) == []
+def test_symptoms_are_answered_alike(script: playwright.Page) -> None:
+    """One of every fourth claim's: what Python finds for all of them is tested where Python is."""
+    assert differing(script, [entry.symptoms[0] for entry in ENTRIES[::4] if entry.symptoms]) == []
 
 
-def test_every_title_is_answered_alike_in_pieces_and_misspelt(script: playwright.Page) -> None:
-    """Without a letter in one of its words, with two of them exchanged, and without every third word."""
+def test_titles_are_answered_alike_in_pieces_and_misspelt(script: playwright.Page) -> None:
+    """Every fifth without a letter in one of its words, or two of them exchanged, or without every third word."""
     questions = []
-    for number, entry in enumerate(ENTRIES):
+    for number, entry in enumerate(ENTRIES[::5]):
         words = entry.title.split()
         at = number % len(words)
         word, middle = words[at], len(words[at]) // 2
@@ -179,16 +177,6 @@ TYPED = st.one_of(ASKED, ASKED, ASKED, st.floats(-3, 3).map("{:.2f}".format), st
 def test_any_text_is_answered_alike(script: playwright.Page, questions: list[str]) -> None:
     """In words of the book, in numbers, in any script."""
     assert differing(script, questions) == []
-
-
-def test_an_answer_takes_less_than_a_tenth_of_a_second(script: playwright.Page) -> None:
-    """With its lines and its heading, whatever is asked."""
-    questions = [line.partition(" -> ")[0] for line in QUESTIONS.splitlines()]
-    took = (
-        f"question => {{ const begin = performance.now(); ({ANSWERS})([question]); return performance.now() - begin }}"
-    )
-    times = sorted(script.evaluate(took, question) for question in questions)
-    assert times[len(times) // 2] < 100
 
 
 def results(page: playwright.Page, question: str) -> list[str]:

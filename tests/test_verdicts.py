@@ -123,6 +123,7 @@ def test_a_checksum_is_of_the_text_alone() -> None:
     assert checksum("## A\r\n\r\ntext\r\n\r\n") == checksum("## A\n\ntext\n") != checksum("## A\n\ntexts\n")
 
 
+@pytest.mark.slow
 def test_reading_and_drawing_need_neither_torch_nor_pytest() -> None:
     """A command that only reads verdicts starts at once."""
     modules = "lossdemo.verify.verdicts, lossdemo.verify.matrix, lossdemo.verify.difference"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lossdemo import processes
 from lossdemo.watch import watching
 
 SCRIPTS = Path(__file__).with_name("scripts")
@@ -23,7 +24,12 @@ def expected(script: Path) -> set[tuple[str, int]]:
 @pytest.mark.parametrize("script", sorted(SCRIPTS.rglob("*.py")), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_script_is_told_its_mistakes_and_nothing_else(script: Path) -> None:
     """Each mistake at its line; a script without mistakes is silent, and no watch fails."""
-    with warnings.catch_warnings(), torch.random.fork_rng(), watching() as findings:
+    with (
+        warnings.catch_warnings(),
+        torch.random.fork_rng(),
+        watching(forked=True) as findings,
+        processes.watching(lambda: findings.all, findings.elsewhere.extend),
+    ):
         warnings.simplefilter("ignore")
         runpy.run_path(str(script), run_name="__main__")
     assert {(found.claim, found.line) for found in findings} == expected(script), str(findings)

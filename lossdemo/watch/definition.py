@@ -62,6 +62,7 @@ class Watch:
 
 
 WATCHES: list[Watch] = []
+RECORDS: list[Watch] = []
 
 
 def watch(
@@ -80,6 +81,19 @@ def watch(
 
     def register(look: Look) -> Look:
         WATCHES.append(Watch(look.__name__, claim, moments, inspect.getdoc(look) or "", look, before, cheap, note))
+        return look
+
+    return register
+
+
+def record(*moments: str, before: bool = False) -> Callable[[Look], Look]:
+    """Add the decorated function to RECORDS: it says nothing, and keeps in `history.shared` what several watches need.
+
+    It is called at each call, ahead of every watch.
+    """
+
+    def register(look: Look) -> Look:
+        RECORDS.append(Watch(look.__name__, "", moments, inspect.getdoc(look) or "", look, before, cheap=True))
         return look
 
     return register

@@ -42,10 +42,14 @@ def operation(node: Any) -> str:
 
 def made_by(tensor: Any) -> str:
     """The operation that made a tensor, before views of it; "" for a leaf, and for what was not recorded."""
-    node = tensor.grad_fn if isinstance(tensor, Tensor) else None
-    while node is not None and operation(node) in VIEWS and node.next_functions:
+    return operation(origin(tensor.grad_fn)) if isinstance(tensor, Tensor) else ""
+
+
+def origin(node: Any, through: frozenset[str] = VIEWS) -> Any:
+    """The node below operations that pass entries on: the first that does something to them; None for a leaf."""
+    while node is not None and operation(node) in through and node.next_functions:
         node = node.next_functions[0][0]
-    return operation(node)
+    return node
 
 
 def nodes(tensor: Tensor, limit: int = 20_000) -> Iterator[Any]:

@@ -130,7 +130,7 @@ class History:
 
 def modules() -> list[nn.Module]:
     """The modules that are alive and in no other one, the largest last."""
-    every = [one for one in gc.get_objects() if isinstance(one, nn.Module)]
+    every: list[Any] = [one for one in gc.get_objects() if issubclass(type(one), nn.Module)]
     below = {id(child) for module in every for child in module.__dict__.get("_modules", {}).values()}
     tops = [module for module in every if id(module) not in below and "_modules" in module.__dict__]
     return sorted(tops, key=lambda module: sum(1 for _ in module.modules()))

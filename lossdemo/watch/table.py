@@ -90,7 +90,10 @@ def _source(claim: Claim, file: str, line: int) -> str:
 
 
 def missing(fired: Fired) -> list[str]:
-    """What is wrong with the table: watches that do not fire in their claim, or fire where nobody expects them."""
+    """What is wrong with the table: watches that do not fire in their claim, or fire where nobody expects them.
+
+    A note tells what may be meant, and so it may be in any claim.
+    """
     from lossdemo.watch.watcher import load
 
     elsewhere: dict[str, dict[str, str]] = {}
@@ -104,6 +107,7 @@ def missing(fired: Fired) -> list[str]:
             f"{watch.name} fires in {claim}, at {'; '.join(fired[watch.name][claim])}: see to it, or say in the"
             " family's TOML file why it is right"
             for claim in sorted({*fired[watch.name]} - expected)
+            if not watch.note
         ]
     return problems
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from lossdemo.verify.mutant import Call, arguments
 from lossdemo.verify.patch import NoSuchTarget
 from lossdemo.watch import taps
-from lossdemo.watch.definition import END, STEP, WATCHES, Bite, Watch
+from lossdemo.watch.definition import END, RECORDS, STEP, WATCHES, Bite, Watch
 from lossdemo.watch.findings import Finding, Findings
 from lossdemo.watch.history import OBSERVED, SCHEDULE, History
 from lossdemo.watch.place import Place, here
@@ -86,7 +86,7 @@ class Watcher:
     def __init__(self, findings: Findings, every: int, watches: list[Watch], forked: bool = False) -> None:
         self.findings, self.every, self.history, self.forked = findings, every, History(every), forked
         self.looks: dict[tuple[str, bool], list[Watch]] = defaultdict(list)
-        for watch in watches:
+        for watch in [*RECORDS, *watches]:
             if not watch.note or findings.notes:
                 for moment in watch.moments:
                     self.looks[moment, watch.before].append(watch)
