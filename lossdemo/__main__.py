@@ -31,6 +31,7 @@ def run() -> None:
         for stream, before in errors:
             stream.reconfigure(errors=before)  # pyrefly: ignore
         handover.run()
+        return  # Python itself ends it, as it would without us
     try:
         sys.stdout.flush()
     except OSError as error:

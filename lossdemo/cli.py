@@ -386,7 +386,8 @@ def watch(module: str | None, words: tuple[str, ...], **options: Any) -> None:
     \b
     Example: lossdemo watch train.py --epochs 1
     """
-    from lossdemo.watch.script import Options, Script
+    from lossdemo.watch.children import Options
+    from lossdemo.watch.script import Script
 
     if module is None and not words:
         raise click.UsageError("which script? lossdemo watch train.py")
@@ -397,6 +398,10 @@ def watch(module: str | None, words: tuple[str, ...], **options: Any) -> None:
         )
     if module is None and not Path(name).exists():
         raise click.UsageError(f"there is no file {name}")
+    if options["ignore"]:
+        place = books.locate(books.PACKAGE)  # the watches are of lossdemo's own book, wherever the script is
+        ids = {entry.id for entry in books.read_entries(place.directory)}
+        options["ignore"] = tuple(books.find_claim(id, ids) for id in options["ignore"])
     raise Handover(Script(name, module is not None, arguments, Options(**options)).run)
 
 

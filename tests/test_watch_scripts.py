@@ -27,7 +27,7 @@ def test_a_script_is_told_its_mistakes_and_nothing_else(script: Path) -> None:
     with (
         warnings.catch_warnings(),
         torch.random.fork_rng(),
-        watching() as findings,
+        watching(forked=True) as findings,
         processes.watching(lambda: findings.all, findings.elsewhere.extend),
     ):
         warnings.simplefilter("ignore")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -66,22 +67,17 @@ class Findings:
     def __init__(self, ignored: Iterable[str] = (), notes: bool = False, stream: TextIO | None = None) -> None:
         self.ignored, self.notes, self.stream = set(ignored), notes, stream
         self.known: dict[tuple[str, str, int], Finding | None] = {}  # None: ignored at this line
-        self.calls: dict[tuple[str, str, int], int] = {}
-        self.looked: dict[tuple[str, str, int], int] = {}
+        self.looks: Callable[[Finding], int] = lambda found: found.looked  # how often its place was looked at
+        self.new: Callable[[], None] = lambda: None  # called when something is found that was not known
         self.elsewhere: list[Finding] = []  # of other processes
-        self.crashes: dict[
-            str, str
-        ] = {}  # watches that raised, with their errors: a mistake of ours, never the script's
+        self.unheard: list[int] = []  # ranks that had not ended when the report was made
+        # Watches that raised, with their errors: a mistake of ours, never the script's.
+        self.crashes: dict[str, str] = {}
 
-    def turn(self, watch: Watch, place: Place, first: int, every: int) -> int | None:
-        """How often the place was called before; None where the watch does not look this time."""
-        key = watch.name, place.file, place.line
-        count = self.calls.get(key, 0)
-        self.calls[key] = count + 1
-        if not watch.cheap and count >= first and count % every:
-            return None
-        self.looked[key] = self.looked.get(key, 0) + 1
-        return count
+    def clear(self) -> None:
+        """Forget what was found, as in a process that was forked."""
+        self.known, self.elsewhere, self.crashes, self.stream = {}, [], {}, None
+        self.new = lambda: None
 
     def add(self, watch: Watch, place: Place, bite: Bite, step: int) -> None:
         """Count what a watch saw; what is new is written at once."""
@@ -97,7 +93,9 @@ class Findings:
             found = Finding(watch.claim, watch.name, *where, bite.what, bite.advice, watch.note, step, step)
             self.known[key] = found
             if self.stream:
-                print(f"lossdemo: {found.head}", file=self.stream, flush=True)
+                with suppress(OSError, ValueError):  # closed
+                    print(f"lossdemo: {found.head}", file=self.stream, flush=True)
+            self.new()
 
     def __iter__(self) -> Any:
         return iter(self.all)
@@ -111,13 +109,15 @@ class Findings:
     @property
     def all(self) -> list[Finding]:
         """The findings in the order in which they came, findings before notes."""
-        for key, found in self.known.items():
-            if found:
-                found.looked = max(self.looked.get(key, 0), found.count)
         here = [found for found in self.known.values() if found]
-        places = {(found.watch, found.place) for found in here}
-        elsewhere = [found for found in self.elsewhere if (found.watch, found.place) not in places]
-        return sorted([*here, *elsewhere], key=lambda found: found.note)
+        for found in here:
+            found.looked = max(self.looks(found), found.count)
+        told = {(found.watch, found.file, found.line): found for found in here}
+        for found in self.elsewhere:
+            told.setdefault((found.watch, found.file, found.line), found)
+        return sorted(
+            (found for found in told.values() if found.claim not in self.ignored), key=lambda found: found.note
+        )
 
     def claims(self) -> list[str]:
         """The ids of the claims that were found."""
@@ -130,25 +130,35 @@ class Findings:
         crashed = [
             f"lossdemo: the watch {name} failed, please report it: {error}" for name, error in self.crashes.items()
         ]
-        return "\n".join([head, *map(str, self.all), *crashed])
+        unheard = [f"lossdemo: rank {rank} had not ended: what was found there is not told" for rank in self.unheard]
+        return "\n".join([head, *map(str, self.all), *crashed, *unheard])
 
     def json(self) -> str:
         """All of it as JSON in one line."""
         return msgspec.json.encode(self.all).decode()
 
-    def write(self, directory: Path, process: int) -> None:
+    def write(self, directory: Path, name: str) -> None:
         """Leave it for the process that makes the report."""
-        part = directory / f"{process}.part"
-        part.write_bytes(msgspec.json.encode(self.all))
-        part.rename(directory / f"{process}.json")
+        with suppress(OSError):  # it has made its report, and nobody waits
+            part = directory / f"{name}.part"
+            part.write_bytes(msgspec.json.encode((self.all, self.crashes)))
+            part.replace(directory / f"{name}.json")
 
-    def take(self, directory: Path, count: int, patience: float) -> None:
-        """Take in what other processes left; wait `patience` seconds at most until there are `count` of them."""
-        end = time.monotonic() + patience
-        while len(list(directory.glob("*.json"))) < count and time.monotonic() < end:
+    def take(self, directory: Path, ranks: Iterable[int] = (), patience: float = 0.0) -> None:
+        """Take in what other processes left; wait `patience` seconds at most for these ranks."""
+        end, self.unheard = time.monotonic() + patience, [*ranks]
+        while True:
+            self.unheard = [rank for rank in self.unheard if not (directory / f"rank{rank}.json").exists()]
+            if not self.unheard or time.monotonic() > end:
+                break
             time.sleep(0.05)
         for file in sorted(directory.glob("*.json")):
-            self.elsewhere += msgspec.json.decode(file.read_bytes(), type=list[Finding])
+            found, crashes = msgspec.json.decode(file.read_bytes(), type=tuple[list[Finding], dict[str, str]])
+            if file.stem.startswith("rank"):
+                for one in found:
+                    one.rank = int(file.stem.removeprefix("rank"))
+            self.elsewhere += found
+            self.crashes = crashes | self.crashes
 
 
 def _is_ignored(claim: str, place: Place) -> bool:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
 import os
+import re
 import sys
 import sysconfig
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any, NamedTuple
 
 HERE = str(Path(__file__).parent.parent) + os.sep
 LIBRARIES = tuple({os.path.realpath(path) + os.sep for path in sysconfig.get_paths().values() if "lib" in path})
-INSTALLED = ("site-packages", "dist-packages")  # also those of another environment that this one sees
+_PACKAGES = re.compile(r"[/\\](site|dist)-packages[/\\]")  # of the user, or of another environment
+TORCH = os.path.realpath(os.path.dirname(str(getattr(find_spec("torch"), "origin", None)))) + os.sep
 FRAME = "<lossdemo importlib._bootstrap>"  # the file of our frames in a traceback; warnings, too, count none of these
 
 
@@ -40,35 +44,37 @@ def _near(file: str) -> str:
 
 
 @cache
-def _kind(code: CodeType) -> str:
-    """Whose code it is: own, ours, torch, or package."""
-    file = code.co_filename
+def _kind(file: str) -> str:
+    """Whose code a file is: own, ours, torch, or package."""
     if file.startswith("<"):
         return "own" if file.startswith(("<doctest", "<stdin", "<ipython", "<string")) else "ours"
     path = os.path.realpath(file)
     if path.startswith(HERE):
         return "ours"
-    if not path.startswith(LIBRARIES) and not any(f"{os.sep}{name}{os.sep}" in path for name in INSTALLED):
-        return "own"
-    return "torch" if f"{os.sep}torch{os.sep}" in path else "package"
+    if path.startswith(TORCH):
+        return "torch"
+    return "package" if path.startswith(LIBRARIES) or _PACKAGES.search(path) else "own"
 
 
 def frame_of_own(frame: FrameType | None) -> tuple[FrameType | None, Place]:
     """The innermost frame of somebody's own code, and its place; of a package's, where there is none."""
     package: FrameType | None = None
     while frame is not None:
-        kind = _kind(frame.f_code)
+        file = frame.f_code.co_filename
+        kind = _kind(file)
         if kind == "own":
-            return frame, Place(frame.f_code.co_filename, frame.f_lineno, _line(package) if package else "")
-        if kind == "package" and package is None and "multiprocessing" not in frame.f_code.co_filename:
+            if package is None:
+                return frame, _place(file, frame.f_lineno)
+            return frame, _place(file, frame.f_lineno, package.f_code.co_filename, package.f_lineno)
+        if kind == "package" and package is None and "multiprocessing" not in file:
             package = frame
         frame = frame.f_back
-    return package, Place(package.f_code.co_filename, package.f_lineno) if package else Place("<unknown>", 0)
+    return package, _place(package.f_code.co_filename, package.f_lineno) if package else Place("<unknown>", 0)
 
 
-def _line(frame: FrameType) -> str:
-    path = Path(frame.f_code.co_filename)
-    return f"{path.parent.name}/{path.name}:{frame.f_lineno}"
+@cache
+def _place(file: str, line: int, package: str = "", at: int = 0) -> Place:
+    return Place(file, line, f"{Path(package).parent.name}/{Path(package).name}:{at}" if package else "")
 
 
 def here() -> tuple[FrameType | None, Place]:
@@ -85,24 +91,45 @@ def _tree(file: str) -> ast.Module | None:
 
 
 def statement(place: Place) -> str:
-    """The source of the smallest statement at the place, comments behind its lines included."""
+    """The source of the smallest statement at the place, of a compound one its head, comments behind its lines too."""
     lines, first, last = linecache.getlines(place.file), place.line, place.line
     tree = _tree(place.file)
     for node in ast.walk(tree) if tree else ():
-        if isinstance(node, ast.stmt) and not hasattr(node, "body"):
-            end = node.end_lineno or node.lineno
-            first, last = (node.lineno, end) if node.lineno <= place.line <= end else (first, last)
+        if isinstance(node, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+            body = getattr(node, "body", None) or getattr(node, "cases", None)
+            start = min([getattr(node, "lineno", place.line), *(d.lineno for d in getattr(node, "decorator_list", ()))])
+            end = _first_line(body[0]) - 1 if body else getattr(node, "end_lineno", None) or start
+            first, last = (start, max(start, end)) if start <= place.line <= max(start, end) else (first, last)
     return "".join(lines[first - 1 : last])
+
+
+def _first_line(node: Any) -> int:
+    return min(getattr(one, "lineno", sys.maxsize) for one in ast.walk(node))
 
 
 def named(frame: FrameType | None, value: Any) -> tuple[str, int]:
     """The name that a value has in the frame, and the line that gave it that name; "" and 0 where it has none."""
     if frame is None:
         return "", 0
-    for name, other in frame.f_locals.items():
-        if other is value and not name.startswith("_"):
-            return name, _assigned(frame, name)
-    return next((name for name, other in frame.f_globals.items() if other is value and name[0] != "_"), ""), 0
+    found = [name for name, other in _locals(frame) if other is value and not name.startswith("_")]
+    if found:
+        return found[0], _assigned(frame, found[0])
+    return next((name for name, other in [*frame.f_globals.items()] if other is value and name[0] != "_"), ""), 0
+
+
+def _locals(frame: FrameType) -> list[tuple[str, Any]]:
+    """The local variables now. Before Python 3.13 a function's frame keeps a dict of them, which must not stay behind.
+
+    If the function itself asks for that dict it may have it still: then nothing is said.
+    """
+    if not frame.f_code.co_flags & inspect.CO_OPTIMIZED or sys.version_info >= (3, 13):
+        return [*frame.f_locals.items()]
+    if {"locals", "vars", "dir", "eval", "exec", "_getframe", "currentframe"} & {*frame.f_code.co_names}:
+        return []
+    kept = frame.f_locals
+    found = [*kept.items()]
+    kept.clear()
+    return found
 
 
 def _assigned(frame: FrameType, name: str) -> int:

@@ -75,7 +75,7 @@ def _watching() -> Iterator[Any]:
     from lossdemo.watch.watcher import watching
 
     with (
-        watching(notes=True, everywhere=False) as findings,
+        watching(notes=True, forked=True) as findings,
         processes.watching(lambda: findings.all, findings.elsewhere.extend),
     ):
         yield findings

@@ -1,44 +1,35 @@
-"""Watches at work: functions that look before and after each call stand in place of what is watched.
+"""Watches at work: they look before and after each call of what they watch, and at the end.
 
 Nothing of the script changes: what is watched is called as it was, its arguments and results are only looked at, no
-random number is drawn and no tensor kept. Within torch.compile, torch.func and CUDA graphs nothing is looked at.
+random number is drawn and no tensor kept.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
-import sys
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager, suppress
-from functools import wraps
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from types import FunctionType
 from typing import Any, TextIO
 
 import torch
+from torch import Tensor
 
 from lossdemo.verify.mutant import Call, arguments
-from lossdemo.verify.patch import NoSuchTarget, locate
+from lossdemo.verify.patch import NoSuchTarget
+from lossdemo.watch import taps
 from lossdemo.watch.definition import END, RECORDS, STEP, WATCHES, Bite, Watch
-from lossdemo.watch.findings import Findings
-from lossdemo.watch.history import OBSERVED, History
-from lossdemo.watch.place import FRAME, Place, here
+from lossdemo.watch.findings import Finding, Findings
+from lossdemo.watch.history import OBSERVED, SCHEDULE, History
+from lossdemo.watch.place import Place, here
 from lossdemo.watch.seen import Seen
 
 FIRST = 5  # calls of each place at which every watch looks
 EVERY = 20  # after these, one call in so many
-
-# Compiled with a file of its own, of which neither warnings nor our tracebacks show a line.
-_CALL = """
-def call(*args, **kwargs):
-    if is_compiling() or is_quiet():
-        return original(*args, **kwargs)
-    before(args, kwargs)
-    result = original(*args, **kwargs)
-    after(args, kwargs, result)
-    return result
-"""
 
 
 def load() -> list[Watch]:
@@ -57,7 +48,7 @@ def watching(
     every: int = EVERY,
     stream: TextIO | None = None,
     watches: list[Watch] | None = None,
-    everywhere: bool = True,
+    forked: bool = False,
 ) -> Generator[Findings]:
     """While this lasts, what happens is looked at; afterwards the findings are complete.
 
@@ -65,155 +56,171 @@ def watching(
             train()
         print(findings)
 
+    After an exception they are what was found before it.
+
     Args:
         notes: Also what is only suspicious.
         ignore: Ids of claims that are not to be told.
         every: After the first calls of a place, at how many calls of it all watches look once.
         stream: Where a finding is written as soon as it is found.
         watches: Only these.
-        everywhere: Also where a module has a watched function under a name of its own.
+        forked: Go on in processes that are forked.
     """
-    findings = Findings(ignore, notes, stream)
-    watcher = Watcher(findings, every, load() if watches is None else watches)
-    try:
-        with watcher.installed(everywhere):
-            yield findings
-    finally:
-        watcher.look(END, False, Call(), None)
+    watcher = Watcher(Findings(ignore, notes, stream), every, load() if watches is None else watches, forked)
+    with watcher.installed():
+        yield watcher.findings
+    watcher.end()
+
+
+class Spot:
+    """What looks at one moment of one place: at each call, and at those whose turn it is."""
+
+    def __init__(self, watches: list[Watch]) -> None:
+        self.every, self.cheap = watches, [watch for watch in watches if watch.cheap]
+        self.calls = self.turns = 0
 
 
 class Watcher:
     """Looks at the moments of a run with each watch, and keeps its history."""
 
-    def __init__(self, findings: Findings, every: int, watches: list[Watch]) -> None:
-        self.findings, self.every, self.history = findings, every, History(every)
+    def __init__(self, findings: Findings, every: int, watches: list[Watch], forked: bool = False) -> None:
+        self.findings, self.every, self.history, self.forked = findings, every, History(every), forked
         self.looks: dict[tuple[str, bool], list[Watch]] = defaultdict(list)
         for watch in [*RECORDS, *watches]:
             if not watch.note or findings.notes:
                 for moment in watch.moments:
                     self.looks[moment, watch.before].append(watch)
+        self.resting = {
+            key: [watch.when for watch in several if watch.when]
+            for key, several in self.looks.items()
+            if key[0] not in OBSERVED and all(watch.when for watch in several)
+        }
+        self.spots: dict[tuple[str, bool, Place], Spot] = {}
         self.memories: dict[str, dict[Any, Any]] = defaultdict(dict)
-        self.thread = threading.local()
+        self.is_gone = False
+        self._stack = ExitStack()
+        findings.looks = self._looks_of
 
-    def look(self, moment: str, before: bool, call: Call, result: Any) -> None:
-        """Take a moment into the history, and look at it."""
-        frame, place = here() if moment != END else (None, Place("", 0))
-        if not before and self.history.is_setup(moment, call):
+    def look(
+        self, moment: str, before: bool, function: FunctionType, args: tuple, kwargs: dict[str, Any], result: Any
+    ) -> None:
+        """Take a call into the history, and look at it."""
+        if (moment, before) in self.resting and not any(when(self.history) for when in self.resting[moment, before]):
             return
-        if not before and moment in OBSERVED:
-            self.history.observe(moment, call, place)
-        for watch in self.looks[moment, before]:
-            count = self.findings.turn(watch, place, FIRST, self.every)
-            if count is None:
-                continue
-            seen = Seen(moment, call, result, self.history, place, frame)
+        frame, place = here()
+        spot = self.spots.get((moment, before, place))
+        if spot is None:
+            spot = self.spots[moment, before, place] = Spot(self.looks.get((moment, before), []))
+        count = spot.calls
+        is_turn = count < FIRST or count % self.every == 0
+        watches = spot.every if is_turn else spot.cheap
+        observed = not before and moment in OBSERVED
+        if watches or observed:
+            try:
+                call = arguments(function, args, kwargs)
+            except TypeError:  # it does not fit the signature, and failed, or will
+                return
+            if moment == SCHEDULE and self.history.is_setup(moment, call):
+                return
+            if observed:
+                self.history.observe(moment, call, place)
+            if watches and not any(_is_odd(value) for value in (*call.values(), result)):
+                with taps.as_it_is():
+                    self._show(watches, Seen(moment, call, result, self.history, place, frame), count)
+        spot.calls, spot.turns = count + 1, spot.turns + is_turn
+
+    def _show(self, watches: list[Watch], seen: Seen, count: int) -> None:
+        for watch in watches:
             seen.memory, seen.count = self.memories[watch.name], count
             try:
                 bites = watch.look(seen)
-                for bite in [bites] if isinstance(bites, Bite) else bites or ():
-                    self.findings.add(watch, bite.place or place, bite, self.history.steps)
+                if bites is not None:
+                    for bite in [bites] if isinstance(bites, Bite) else bites:
+                        self.findings.add(watch, bite.place or seen.place, bite, self.history.steps)
             except Exception as error:  # of the watch, which is no matter of the script's
                 self.findings.crashes.setdefault(watch.name, f"{type(error).__name__}: {error}")
 
-    def _quietly(self, moment: str, before: bool, original: Callable, args: tuple, kwargs: dict, result: Any) -> None:
-        if getattr(self.thread, "looks", False):
-            return
-        if moment not in OBSERVED and not any(
-            watch.when is None or watch.when(self.history) for watch in self.looks[moment, before]
-        ):
-            return
-        self.thread.looks = True
-        enabled = torch.is_grad_enabled()
-        try:
-            torch._C._set_grad_enabled(False)
-            self.look(moment, before, arguments(original, args, kwargs), result)
-        except TypeError:  # a call that does not fit the signature
-            pass
-        finally:
-            torch._C._set_grad_enabled(enabled)
-            self.thread.looks = False
+    def end(self) -> None:
+        """Look at what became of it all."""
+        if not self.is_gone:
+            seen = Seen(END, Call(), None, self.history, Place("", 0), None)
+            with taps.as_it_is():
+                taps.quietly([partial(self._show, self.looks[END, False], seen, 0)])
 
-    def is_quiet(self) -> bool:
-        """Whether nothing can be looked at now: a look is under way, or tensors are no plain ones."""
-        return (
-            getattr(self.thread, "looks", False)
-            or torch._C._are_functorch_transforms_active()
-            or torch._C._len_torch_dispatch_stack() > 0
-            or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing())
+    def _looks_of(self, found: Finding) -> int:
+        """How often the watch looked at the place of what it found."""
+        spots = [spot for (_, _, at), spot in self.spots.items() if (at.file, at.line) == (found.file, found.line)]
+        return sum(
+            spot.calls if watch.cheap else spot.turns
+            for spot in spots
+            for watch in spot.every
+            if watch.name == found.watch
         )
 
-    def wrapped(self, moment: str, original: Callable) -> Callable:
-        """The function that is called in place of the original, and calls it."""
-        scope: dict[str, Any] = {
-            "original": original,
-            "is_compiling": torch.compiler.is_compiling,
-            "is_quiet": self.is_quiet,
-            "before": lambda args, kwargs: None,
-            "after": lambda args, kwargs, result: self._quietly(moment, False, original, args, kwargs, result),
-        }
-        if (moment, True) in self.looks:
-            scope["before"] = lambda args, kwargs: self._quietly(moment, True, original, args, kwargs, None)
-        exec(compile(_CALL, FRAME, "exec"), scope)
-        return wraps(original)(scope["call"])
-
     @contextmanager
-    def installed(self, everywhere: bool) -> Generator[None]:
-        """Our functions stand in their places, and afterwards what stood there before."""
-        places: list[tuple[Any, str, Any]] = []
-        hooks = []
+    def installed(self) -> Generator[None]:
+        """What is watched runs our looks, and afterwards what it ran before."""
         try:
-            for moment in sorted({*OBSERVED, *(moment for moment, _ in self.looks)} - {END, STEP}):
-                with suppress(NoSuchTarget):  # of a later torch
-                    for owner, name in _owners(moment):
-                        places.append((owner, name, vars(owner)[name]))
-                        setattr(owner, name, self.wrapped(moment, vars(owner)[name]))
-            for owner, name, original in _names_of([o for _, _, o in places]) if everywhere else ():
-                places.append((owner, name, original))
-                setattr(owner, name, next(vars(o)[n] for o, n, other in places if other is original))
-            hooks = self._hooked()
-            yield
+            with self._stack:
+                moments = {(moment, False) for moment in OBSERVED} | self.looks.keys()
+                for moment, before in sorted(moments):
+                    if moment not in (END, STEP):
+                        with suppress(NoSuchTarget):  # of a later torch
+                            for function in taps.functions(moment):
+                                look = partial(self.look, moment, before)
+                                self._stack.callback(taps.tap(function, look, before))
+                self._hook()
+                _ACTIVE.append(self)
+                yield
         finally:
-            for hook in hooks:
-                hook.remove()
-            for owner, name, original in reversed(places):
-                setattr(owner, name, original)
+            self.uninstall()
 
-    def _hooked(self) -> list[Any]:
+    def uninstall(self) -> None:
+        """End, wherever it is called."""
+        self._stack.close()
+        if self in _ACTIVE:
+            _ACTIVE.remove(self)
+
+    def _hook(self) -> None:
         """Steps are seen by torch's own hooks, as each class has a step of its own."""
-        from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+        from torch.optim import optimizer as module
+
+        def step(self: torch.optim.Optimizer, closure: Callable | None = None) -> None: ...
 
         def hook(before: bool) -> Callable[[torch.optim.Optimizer, tuple, dict], None]:
-            def step(self: torch.optim.Optimizer, closure: Callable | None = None) -> None: ...
+            look = partial(self.look, STEP, before, step)
 
             def seen(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
-                if not torch.compiler.is_compiling() and not self.is_quiet():
-                    self._quietly(STEP, before, step, (optimizer,), {}, None)
+                if not torch.compiler.is_compiling() and not taps.is_quiet():
+                    taps.quietly([look], (optimizer,), {}, None)
 
-            return seen
+            return taps.unseen(seen)
 
-        return [register_optimizer_step_pre_hook(hook(True)), register_optimizer_step_post_hook(hook(False))]
-
-
-def _owners(target: str) -> list[tuple[Any, str]]:
-    """Where the function at a dotted path is defined: for a method also in the subclasses that define it anew."""
-    owner, name = locate(target)
-    if not isinstance(owner, type):
-        return [(owner, name)]
-    classes, found = [owner], []
-    while classes:
-        one = classes.pop()
-        if name in vars(one) and one not in found:
-            found.append(one)
-        classes += one.__subclasses__()
-    return [(one, name) for one in found]
+        self._stack.callback(module.register_optimizer_step_post_hook(hook(False)).remove)
+        if self.looks.get((STEP, True)):
+            self._stack.callback(module.register_optimizer_step_pre_hook(hook(True)).remove)
 
 
-def _names_of(originals: list[Any]) -> list[tuple[Any, str, Any]]:
-    """Where modules have one of the functions, under any name: `from torch.nn.functional import mse_loss as mse`."""
-    wanted = {id(original): original for original in originals if callable(original)}
-    return [
-        (module, name, value)
-        for module in list(sys.modules.values())
-        for name, value in list(getattr(module, "__dict__", {}).items())
-        if id(value) in wanted and value is wanted[id(value)]
-    ]
+def _is_odd(value: Any) -> bool:
+    """Whether this is no tensor but takes the place of one, or one whose values cannot be read."""
+    if isinstance(value, Tensor):
+        kind = type(value)
+        return kind is not Tensor and kind.__torch_dispatch__ is not torch._C._disabled_torch_dispatch_impl  # pyrefly: ignore
+    return hasattr(value, "__torch_function__") and not isinstance(value, type)
+
+
+_ACTIVE: list[Watcher] = []
+
+
+def _forked() -> None:
+    """A forked process is quiet, and has nothing to tell: what it was watched for goes on elsewhere."""
+    taps._THREAD.looks = False
+    for watcher in [*_ACTIVE]:
+        if not watcher.forked:
+            watcher.is_gone = True
+            watcher.findings.clear()
+            watcher.uninstall()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
