@@ -244,9 +244,11 @@ def leaves_parameters_with_gradients_unheld(seen: Seen) -> Iterable[Bite] | None
     if seen.moment == END:
         return list(_at_end(seen))
     unheld: list[Tensor] = [p for p in _unheld(seen) if isinstance(p, nn.Parameter)]
-    known = _known(seen)
+    known, last = _known(seen), seen.history.parameters
     seen.memory[known] = None
-    if unheld and any(p.grad is not None for p in known.parameters()):
+    walked = [last[id(p)].last for p in known.parameters() if _was_trained(seen, p)]
+    unheld = [p for p in unheld if walked and last[id(p)].last >= max(walked)]  # by the same backward as what is held
+    if unheld:
         what = f"{_count(len(unheld), 'parameter')} get gradients and are in no optimizer"
         advice = f"{seen.history.names(unheld)} do not move · freeze what is not to be trained"
         seen.memory[known] = Told(Bite(what, advice, seen.place))
@@ -268,7 +270,7 @@ def trains_on_gradients_of_zero(seen: Seen) -> Iterable[Bite] | None:
         ]
     for p in _known(seen).parameters():
         key = id(p)
-        if p.grad is None or p.grad.is_sparse or seen.memory.get((key,)):
+        if p.grad is None or p.grad.is_sparse or seen.memory.get((key,)) or not _was_trained(seen, p):
             continue
         if p.grad.any():
             seen.memory[(key,)] = ("", "", 0, seen.place)
