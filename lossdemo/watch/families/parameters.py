@@ -145,11 +145,13 @@ def steps_with_the_optimizer_of_another_copy(seen: Seen) -> Iterable[Bite] | Non
     unheld = _unheld(seen)
     if not unheld or not _is_copy(seen, held, unheld):
         return None
+    latest = max(seen.history.parameters[id(p)].last for p in unheld)
+    moved = [p for p in unheld if seen.history.parameters[id(p)].last == latest]
     what = (
         f"{_count(len(held), 'parameter')} of the {known.kind} made here got no gradient at any step, while"
-        f" {len(unheld)} of the same shapes did, and no optimizer holds them"
+        f" {len(moved)} that no optimizer holds did, of a model with the same shapes"
     )
-    advice = f"{seen.history.names(unheld)} do not move · make the optimizer after the model is copied or made anew"
+    advice = f"{seen.history.names(moved)} do not move · make the optimizer after the model is copied or made anew"
     seen.memory[known] = Told(Bite(what, advice, known.place))
     return None
 
