@@ -25,6 +25,11 @@ FIRST = 5  # steps at which the values of a frozen layer are compared, before it
 Steps = dict[Optimizer, int]
 
 
+def _self(seen: Seen) -> Any:
+    """The first argument: somebody's subclass may name it otherwise."""
+    return next(iter(seen.call.values()))
+
+
 def _steps(seen: Seen) -> Steps:
     return {optimizer: optimizer.steps for optimizer in seen.history.optimizers.values()}
 
@@ -55,7 +60,7 @@ class Layer:
 
 
 def _layer(seen: Seen, make: bool) -> Layer | None:
-    layer = seen["self"]
+    layer = _self(seen)
     known = seen.memory.get(id(layer))
     if known is None or known.ref() is not layer:
         if not make:
@@ -80,8 +85,8 @@ def trains_on_in_eval_after_a_validation(seen: Seen) -> Iterable[Bite] | None:
         return None
     if seen.moment == TRAIN:
         known.count()
-        known.place = None if seen["mode"] else seen.place
-    elif seen["self"].training:
+        known.place = None if seen.get("mode") else seen.place
+    elif _self(seen).training:
         if _is_recorded(seen.result):
             known.count()
             known.first = known.first if known.first is not None else _steps(seen)
@@ -148,7 +153,7 @@ def moves_the_statistics_of_a_frozen_batchnorm(seen: Seen) -> Iterable[Bite] | N
         number = f"{len(moved)} frozen BatchNorm layer{'s' * (len(moved) != 1)}"
         what = f"{number} moved their running mean and variance: weight and bias are frozen, the mode is training"
         return [Bite(what, "call eval() on the frozen part after each model.train()", place) for place in first]
-    layer, turns = seen["self"], seen.history.shared["turns of a frozen BatchNorm"]
+    layer, turns = _self(seen), seen.history.shared["turns of a frozen BatchNorm"]
     known = seen.memory.get(id(layer))
     known = known if known is not None and known.ref() is layer else None
     if layer.weight is None or any(p is not None and p.requires_grad for p in (layer.weight, layer.bias)):
@@ -190,7 +195,7 @@ def validates_in_training_mode(seen: Seen) -> Iterable[Bite] | None:
         places = Counter(place for one in seen.memory.values() for place in one.losses)
         return [_validated(seen, place) for place in places]
     if seen.moment == BATCHNORM:
-        layer = seen["self"]
+        layer = _self(seen)
         known = seen.memory.get(id(layer))
         if known is None or known.ref() is not layer:
             known = seen.memory[id(layer)] = Norm(layer)
@@ -249,7 +254,7 @@ def evaluates_an_average_of_nothing(seen: Seen) -> Iterable[Bite] | None:
         what = "the AveragedModel is called, and update_parameters never was: its weights are those it began with"
         late = [one for one in seen.memory.values() if one.place is not None and not one.updates]
         return [Bite(what, "call update_parameters(model) after each step", one.place) for one in late]
-    averaged = seen["self"]
+    averaged = _self(seen)
     if seen.moment.endswith("__init__"):
         seen.memory[id(averaged)] = Average(averaged, seen["model"])
     elif (known := seen.memory.get(id(averaged))) is not None and known.ref() is averaged:

@@ -427,7 +427,9 @@ AVERAGES = ("exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg", "max_exp_a
 )
 def loads_the_state_of_other_parameters(seen: Seen) -> Bite | None:
     """Layers or groups in another order than when it was saved. A hook that puts the state in order is right."""
-    own, saved = seen["self"].param_groups, seen["state_dict"]
+    own, saved = seen["self"].param_groups, seen.get("state_dict")
+    if not isinstance(saved, dict) or not {"state", "param_groups"} <= saved.keys():
+        return None
     if seen["self"]._optimizer_load_state_dict_pre_hooks or len(own) != len(saved["param_groups"]):
         return None
     swapped = []
@@ -467,10 +469,12 @@ def restores_a_state_that_moved_with_the_model(seen: Seen) -> Bite | None:
     A state that is loaded right away, or merged with a checkpoint's, is none.
     """
     if seen.moment.endswith(".state_dict"):
-        if seen["destination"] is None and isinstance(seen.result, dict):  # not a part of another one
+        if seen.get("destination") is None and isinstance(seen.result, dict):  # not a part of another one
             _keep(seen)
         return None
-    loaded, own = seen["state_dict"], _memory_of(seen["self"])
+    loaded, own = seen.get("state_dict"), _memory_of(seen["self"])
+    if not isinstance(loaded, dict):
+        return None
     tensors = [tensor for tensor in loaded.values() if isinstance(tensor, Tensor) and tensor.numel()]
     if not tensors or any(own.get(name) != t.data_ptr() for name, t in loaded.items() if isinstance(t, Tensor)):
         return None
