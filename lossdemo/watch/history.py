@@ -87,7 +87,7 @@ class History:
         """Take in a call of one of OBSERVED that has returned."""
         kind, subject = OBSERVED[moment]
         what: Any = call.get(subject)
-        if kind == "train" and not call["mode"]:
+        if kind == "train" and not call.get("mode", True):
             kind = "eval"
         event = Event(kind, id(what), self.steps, place)
         self.events.append(event)

@@ -25,6 +25,11 @@ FIRST = 5  # steps at which the values of a frozen layer are compared, before it
 Steps = dict[Optimizer, int]
 
 
+def _self(seen: Seen) -> Any:
+    """The first argument: somebody's subclass may name it otherwise."""
+    return next(iter(seen.call.values()))
+
+
 def _steps(seen: Seen) -> Steps:
     return {optimizer: optimizer.steps for optimizer in seen.history.optimizers.values()}
 
@@ -55,7 +60,7 @@ class Layer:
 
 
 def _layer(seen: Seen, make: bool) -> Layer | None:
-    layer = seen["self"]
+    layer = _self(seen)
     known = seen.memory.get(id(layer))
     if known is None or known.ref() is not layer:
         if not make:
@@ -80,8 +85,8 @@ def trains_on_in_eval_after_a_validation(seen: Seen) -> Iterable[Bite] | None:
         return None
     if seen.moment == TRAIN:
         known.count()
-        known.place = None if seen["mode"] else seen.place
-    elif seen["self"].training:
+        known.place = None if seen.get("mode") else seen.place
+    elif _self(seen).training:
         if _is_recorded(seen.result):
             known.count()
             known.first = known.first if known.first is not None else _steps(seen)
@@ -103,12 +108,14 @@ def _stayed(layers: list[Layer], place: Place) -> Bite:
 @watch(
     "with-dropout-a-batch-can-cost-more-in-training-mode-than-in-eval",
     *(F + name for name in ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout")),
+    cheap=True,
 )
 def drops_entries_in_eval(seen: Seen) -> Bite | None:
     """`F.dropout(x)` in a module's `forward`: its default is `training=True`. Written out, it is meant."""
     if "training" not in seen.call.left_out or not seen["training"] or not seen["p"] or seen._frame is None:
         return None
-    module = seen._frame.f_locals.get("self")
+    code = seen._frame.f_code
+    module = seen._frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
     if getattr(module, "training", True) is not False or not isinstance(getattr(module, "_modules", None), dict):
         return None
     return Bite(
@@ -122,6 +129,11 @@ class Frozen:
 
     def __init__(self, layer: Any, place: Place) -> None:
         self.ref, self.place, self.values, self.steps = weakref.ref(layer), place, _values(layer), set[int]()
+        self.before = 0  # such steps at most in an earlier turn, which ended with a gradient required again
+
+    def is_for_good(self) -> bool:
+        """Whether it is frozen for more than a turn, as a discriminator is while its generator is trained."""
+        return len(self.steps) > max(1, 3 * self.before)
 
 
 def _values(layer: Any) -> tuple[float, ...]:
@@ -136,24 +148,27 @@ def _moves(layer: Any) -> bool:
 def moves_the_statistics_of_a_frozen_batchnorm(seen: Seen) -> Iterable[Bite] | None:
     """A frozen backbone in training mode. A discriminator frozen for a turn is right, and an averaged teacher."""
     if seen.moment == END:
-        moved = [one for one in seen.memory.values() if one is not None and len(one.steps) > 1]
+        moved = [one for one in seen.memory.values() if isinstance(one, Frozen) and one.is_for_good()]
         first: dict[Place, Frozen] = {one.place: one for one in reversed(moved)}
         number = f"{len(moved)} frozen BatchNorm layer{'s' * (len(moved) != 1)}"
         what = f"{number} moved their running mean and variance: weight and bias are frozen, the mode is training"
         return [Bite(what, "call eval() on the frozen part after each model.train()", place) for place in first]
-    layer = seen["self"]
-    known = seen.memory.get(id(layer), seen)
-    if known is None or not _moves(layer) or layer.weight is None:
+    layer, turns = _self(seen), seen.history.shared["turns of a frozen BatchNorm"]
+    known = seen.memory.get(id(layer))
+    known = known if known is not None and known.ref() is layer else None
+    if layer.weight is None or any(p is not None and p.requires_grad for p in (layer.weight, layer.bias)):
+        turns[id(layer)] = max(1, turns.get(id(layer), 0), len(known.steps) if known else 0)
+        seen.memory.pop(id(layer), None)
         return None
-    if any(p is not None and p.requires_grad for p in (layer.weight, layer.bias)):
-        seen.memory[id(layer)] = None
+    if not _moves(layer):
         return None
-    if known is seen or known.ref() is not layer:
+    if known is None:
         known = seen.memory[id(layer)] = Frozen(layer, seen.place)
+        known.before = turns.get(id(layer), 0)
     step = seen.history.steps
     if step not in known.steps and (len(known.steps) < FIRST or step % 50 == 0):
-        if _values(layer) != known.values:
-            seen.memory[id(layer)] = None
+        if _values(layer) != known.values:  # moved by hand, as an averaged teacher is: from here on anew
+            known.values, known.steps, known.before = _values(layer), set(), FIRST
         known.steps.add(step)
     return None
 
@@ -180,7 +195,7 @@ def validates_in_training_mode(seen: Seen) -> Iterable[Bite] | None:
         places = Counter(place for one in seen.memory.values() for place in one.losses)
         return [_validated(seen, place) for place in places]
     if seen.moment == BATCHNORM:
-        layer = seen["self"]
+        layer = _self(seen)
         known = seen.memory.get(id(layer))
         if known is None or known.ref() is not layer:
             known = seen.memory[id(layer)] = Norm(layer)
@@ -239,7 +254,7 @@ def evaluates_an_average_of_nothing(seen: Seen) -> Iterable[Bite] | None:
         what = "the AveragedModel is called, and update_parameters never was: its weights are those it began with"
         late = [one for one in seen.memory.values() if one.place is not None and not one.updates]
         return [Bite(what, "call update_parameters(model) after each step", one.place) for one in late]
-    averaged = seen["self"]
+    averaged = _self(seen)
     if seen.moment.endswith("__init__"):
         seen.memory[id(averaged)] = Average(averaged, seen["model"])
     elif (known := seen.memory.get(id(averaged))) is not None and known.ref() is averaged:

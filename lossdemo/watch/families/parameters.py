@@ -145,11 +145,13 @@ def steps_with_the_optimizer_of_another_copy(seen: Seen) -> Iterable[Bite] | Non
     unheld = _unheld(seen)
     if not unheld or not _is_copy(seen, held, unheld):
         return None
+    latest = max(seen.history.parameters[id(p)].last for p in unheld)
+    moved = [p for p in unheld if seen.history.parameters[id(p)].last == latest]
     what = (
         f"{_count(len(held), 'parameter')} of the {known.kind} made here got no gradient at any step, while"
-        f" {len(unheld)} of the same shapes did, and no optimizer holds them"
+        f" {len(moved)} that no optimizer holds did, of a model with the same shapes"
     )
-    advice = f"{seen.history.names(unheld)} do not move · make the optimizer after the model is copied or made anew"
+    advice = f"{seen.history.names(moved)} do not move · make the optimizer after the model is copied or made anew"
     seen.memory[known] = Told(Bite(what, advice, known.place))
     return None
 
@@ -244,9 +246,11 @@ def leaves_parameters_with_gradients_unheld(seen: Seen) -> Iterable[Bite] | None
     if seen.moment == END:
         return list(_at_end(seen))
     unheld: list[Tensor] = [p for p in _unheld(seen) if isinstance(p, nn.Parameter)]
-    known = _known(seen)
+    known, last = _known(seen), seen.history.parameters
     seen.memory[known] = None
-    if unheld and any(p.grad is not None for p in known.parameters()):
+    walked = [last[id(p)].last for p in known.parameters() if _was_trained(seen, p)]
+    unheld = [p for p in unheld if walked and last[id(p)].last >= max(walked)]  # by the same backward as what is held
+    if unheld:
         what = f"{_count(len(unheld), 'parameter')} get gradients and are in no optimizer"
         advice = f"{seen.history.names(unheld)} do not move · freeze what is not to be trained"
         seen.memory[known] = Told(Bite(what, advice, seen.place))
@@ -268,7 +272,7 @@ def trains_on_gradients_of_zero(seen: Seen) -> Iterable[Bite] | None:
         ]
     for p in _known(seen).parameters():
         key = id(p)
-        if p.grad is None or p.grad.is_sparse or seen.memory.get((key,)):
+        if p.grad is None or p.grad.is_sparse or seen.memory.get((key,)) or not _was_trained(seen, p):
             continue
         if p.grad.any():
             seen.memory[(key,)] = ("", "", 0, seen.place)
@@ -423,7 +427,9 @@ AVERAGES = ("exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg", "max_exp_a
 )
 def loads_the_state_of_other_parameters(seen: Seen) -> Bite | None:
     """Layers or groups in another order than when it was saved. A hook that puts the state in order is right."""
-    own, saved = seen["self"].param_groups, seen["state_dict"]
+    own, saved = seen["self"].param_groups, seen.get("state_dict")
+    if not isinstance(saved, dict) or not {"state", "param_groups"} <= saved.keys():
+        return None
     if seen["self"]._optimizer_load_state_dict_pre_hooks or len(own) != len(saved["param_groups"]):
         return None
     swapped = []
@@ -463,10 +469,12 @@ def restores_a_state_that_moved_with_the_model(seen: Seen) -> Bite | None:
     A state that is loaded right away, or merged with a checkpoint's, is none.
     """
     if seen.moment.endswith(".state_dict"):
-        if seen["destination"] is None and isinstance(seen.result, dict):  # not a part of another one
+        if seen.get("destination") is None and isinstance(seen.result, dict):  # not a part of another one
             _keep(seen)
         return None
-    loaded, own = seen["state_dict"], _memory_of(seen["self"])
+    loaded, own = seen.get("state_dict"), _memory_of(seen["self"])
+    if not isinstance(loaded, dict):
+        return None
     tensors = [tensor for tensor in loaded.values() if isinstance(tensor, Tensor) and tensor.numel()]
     if not tensors or any(own.get(name) != t.data_ptr() for name, t in loaded.items() if isinstance(t, Tensor)):
         return None
