@@ -49,6 +49,10 @@ class Finding(msgspec.Struct):
             return f"[each of {self.looked} times]"
         return f"[{self.count} of {self.looked} times, first after step {self.first}]"
 
+    def says_as(self, other: Finding) -> bool:
+        """Whether both are about one claim at one line."""
+        return (self.claim, self.file, self.line) == (other.claim, other.file, other.line)
+
     @property
     def head(self) -> str:
         """Where, and what happened."""
@@ -91,8 +95,9 @@ class Findings:
                 return
             where = (place.file, place.line, place.via)
             found = Finding(watch.claim, watch.name, *where, bite.what, bite.advice, watch.note, step, step)
+            first = not any(other and other.says_as(found) for other in self.known.values())
             self.known[key] = found
-            if self.stream:
+            if self.stream and first:
                 with suppress(OSError, ValueError):  # closed
                     print(f"lossdemo: {found.head}", file=self.stream, flush=True)
             self.new()
@@ -109,15 +114,19 @@ class Findings:
     @property
     def all(self) -> list[Finding]:
         """The findings in the order in which they came, findings before notes."""
+        told: list[Finding] = []
+        for found in self.of_each_watch:
+            if found.claim not in self.ignored and not any(other.says_as(found) for other in told):
+                told.append(found)
+        return sorted(told, key=lambda found: found.note)
+
+    @property
+    def of_each_watch(self) -> list[Finding]:
+        """The same, with what several watches say of one claim at one line."""
         here = [found for found in self.known.values() if found]
         for found in here:
             found.looked = max(self.looks(found), found.count)
-        told = {(found.watch, found.file, found.line): found for found in here}
-        for found in self.elsewhere:
-            told.setdefault((found.watch, found.file, found.line), found)
-        return sorted(
-            (found for found in told.values() if found.claim not in self.ignored), key=lambda found: found.note
-        )
+        return [*here, *self.elsewhere]
 
     def claims(self) -> list[str]:
         """The ids of the claims that were found."""

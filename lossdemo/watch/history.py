@@ -68,6 +68,7 @@ class History:
         self.events: deque[Event] = deque(maxlen=KEPT)
         self.optimizers: dict[int, Optimizer] = {}
         self.parameters: dict[int, Parameter] = {}
+        self.told: set[str] = set()  # the claims that have been found, ignored ones as well
         self.shared: dict[str, dict[Any, Any]] = defaultdict(dict)
         self._walked: dict[Place, int] = defaultdict(int)
         self._names: dict[int, str] = {}

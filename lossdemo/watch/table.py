@@ -60,7 +60,7 @@ def watched(claims: Iterable[Claim]) -> tuple[Fired, dict[str, str]]:
         with _watching() as findings:
             failure = run(claim, Setting())
         failed |= findings.crashes | ({claim.id: failure.message} if failure else {})
-        for found in findings:
+        for found in findings.of_each_watch:
             lines = fired[found.watch].setdefault(claim.id, [])
             line = _source(claim, found.file, found.line)
             if line not in lines:
@@ -76,7 +76,7 @@ def _watching() -> Iterator[Any]:
 
     with (
         watching(notes=True, forked=True) as findings,
-        processes.watching(lambda: findings.all, findings.elsewhere.extend),
+        processes.watching(lambda: findings.of_each_watch, findings.elsewhere.extend),
     ):
         yield findings
 

@@ -137,6 +137,7 @@ class Watcher:
                 if bites is not None:
                     for bite in [bites] if isinstance(bites, Bite) else bites:
                         self.findings.add(watch, bite.place or seen.place, bite, self.history.steps)
+                        self.history.told.add(watch.claim)
             except Exception as error:  # of the watch, which is no matter of the script's
                 self.findings.crashes.setdefault(watch.name, f"{type(error).__name__}: {error}")
 

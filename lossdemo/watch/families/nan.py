@@ -363,10 +363,38 @@ def _broken(seen: Seen) -> list[Tensor]:
     return [one for one in every if not _is_finite(one)]
 
 
+# What says why a loss or a gradient is not finite: the claims of watches in other families.
+CAUSES = frozenset(
+    [
+        "a-nan-label-makes-bcewithlogitsloss-nan-and-bceloss-refuses-it",
+        "a-nan-target-makes-mses-gradients-nan-behind-a-mask-of-zeros-too",
+        "an-infinite-logit-that-is-right-makes-bcewithlogitsloss-nan",
+        "an-infinite-target-makes-mses-gradient-infinite-not-that-of-mae",
+        "an-ignored-row-with-nan-logits-still-gets-a-nan-gradient",
+        "by-default-a-0-in-kldivlosss-target-makes-the-targets-gradient-nan",
+        "cross-entropys-mean-over-ignored-labels-alone-is-nan-its-gradient-zero",
+        "chunked-linear_cross_entropys-mean-of-ignored-rows-has-gradient-nan",
+        "if-both-sides-mask-a-class-by--inf-kldivloss-is-nan-but-still-trains",
+        "in-float16-a-sum-of-losses-can-overflow-where-their-mean-is-finite",
+        "in-float16-mse-is-infinite-from-an-error-of-256-on-mae-is-not",
+        "in-float16-the-default-eps-saves-neither-poisson-nor-gaussian-nll",
+        "loss--masksum--masksum-has-nan-gradients-if-mask-is-all-zero",
+        "on-the-cpu-plain-float16-cross-entropy-of-65520-indices-is-0-or-nan",
+        "over-an-empty-batch-multimarginlosss-mean-and-sum-are-stale-memory",
+        "softmarginloss-overflows-on-sure-mistakes-unlike-bcewithlogitsloss",
+        "standardizing-targets-that-are-all-equal-can-make-the-loss-nan",
+        "the-mean-of-mse-over-an-empty-batch-is-nan-and-its-gradient-zero",
+        "the-root-of-mse-has-a-nan-gradient-where-the-fit-is-perfect",
+        "with-log_inputfalse-poissonnllloss-drives-a-rate-below--eps-down",
+        "xsquaresumsqrt-has-gradient-nan-at-0-xnorm-has-0",
+    ]
+)
+
+
 def _fault(seen: Seen, kind: str) -> Bite | None:
     """The loss that is not finite, if it is of the kind and this step has made parameters not finite."""
     state = _state(seen)
-    if state.fault is None or state.fault.kind != kind or state.told:
+    if state.fault is None or state.fault.kind != kind or state.told or CAUSES & seen.history.told:
         return None
     broken = _broken(seen)
     if not broken:
@@ -427,7 +455,8 @@ def a_step_makes_parameters_not_finite(seen: Seen) -> Bite | None:
     """A loss, or a gradient, that is not finite, and a step all the same. A step that is skipped does no harm."""
     state = _state(seen)
     bite = _fault(seen, "operation") or _fault(seen, "parameters")
-    if bite or state.told or state.fault or not (seen.count < FIRST or seen.count % seen.history.every == 0):
+    is_turn = seen.count < FIRST or seen.count % seen.history.every == 0
+    if bite or state.told or state.fault or not is_turn or CAUSES & seen.history.told:
         return bite
     every = [one for group in seen["self"].param_groups for one in group["params"]]
     bad = [one for one in every if one.grad is not None and not one.grad.is_sparse and not _is_finite(one.grad)]

@@ -402,21 +402,6 @@ def steps_twice_along_one_gradient(seen: Seen) -> Bite | None:
     )
 
 
-@watch("a-parameter-listed-twice-in-one-group-is-moved-twice-by-each-step", STEP)
-def lists_a_parameter_twice(seen: Seen) -> Bite | None:
-    """Lists of parameters joined from modules that share a layer. A parent's `parameters()` yields each once."""
-    for group in seen["self"].param_groups:
-        number = len(group["params"]) - len({id(p) for p in group["params"]})
-        if number:
-            twice = [p for p, times in Counter(group["params"]).items() if times > 1 and p.grad is not None]
-            if twice:
-                return Bite(
-                    f"{_count(len(twice), 'parameter')} stand in one group of the {_known(seen).kind} more than once",
-                    f"{seen.history.names(twice)} move twice in each step · list(dict.fromkeys(parameters))",
-                )
-    return None
-
-
 AVERAGES = ("exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg", "max_exp_avg_sq")
 
 
