@@ -133,7 +133,7 @@ SCRIPTS: dict[str, str] = {
             torch.load(file, weights_only=False); print(file.tell())
             warnings.warn("of the user's")
             for _ in range(2):
-                F.l1_loss(torch.ones(2, 1), torch.ones(3))
+                F.l1_loss(torch.ones(2, 1, requires_grad=True), torch.ones(3))
             def late():
                 F.mse_loss("a", "b")
             thread = threading.Thread(target=late); thread.start(); thread.join()
@@ -146,7 +146,7 @@ SCRIPTS: dict[str, str] = {
                 model(torch.ones(2, 3))
             print(flops.get_total_flops())
             print(F.mse_loss(torch.ones(2, 1).as_subclass(Own), torch.ones(2)).item())
-            print(inspect.stack()[0].function, F.mse_loss(torch.ones(3, 1), torch.ones(2)))
+            print(inspect.stack()[0].function, F.mse_loss(torch.ones(3, 1, requires_grad=True), torch.ones(2)))
         if __name__ == "__main__":
             main()
         """,
@@ -270,9 +270,9 @@ WRONG = """
     import torch
     from torch.nn import functional as F
     for n in range(3):
-        F.mse_loss(torch.ones(3, 1), torch.ones(2))
+        F.mse_loss(torch.ones(3, 1, requires_grad=True), torch.ones(2))
     if F.l1_loss(
-        torch.ones(3, 1), torch.ones(2)
+        torch.ones(3, 1, requires_grad=True), torch.ones(2)
     ) == 0:  # lossdemo: ignore {pairs}
         print("ignored")
 """
@@ -336,9 +336,9 @@ def test_what_processes_found_comes_back(tmp_path: Path) -> None:
             import torch
             from torch.nn import functional as F
             if n == 1:
-                F.mse_loss(torch.ones(3, 1), torch.ones(2))
+                F.mse_loss(torch.ones(3, 1, requires_grad=True), torch.ones(2))
             else:
-                F.l1_loss(torch.ones(3, 1), torch.ones(2))
+                F.l1_loss(torch.ones(3, 1, requires_grad=True), torch.ones(2))
         if __name__ == "__main__":
             process = multiprocessing.get_context("spawn").Process(target=work, args=(1,))
             process.start(); process.join()
@@ -361,7 +361,7 @@ def test_torchrun_gives_one_report(tmp_path: Path) -> None:
             model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
             F.mse_loss(model(torch.ones(3, 2)), torch.ones(2)).backward()
             if dist.get_rank() == 1:
-                F.l1_loss(torch.ones(3, 1), torch.ones(2))
+                F.l1_loss(torch.ones(3, 1, requires_grad=True), torch.ones(2))
             dist.destroy_process_group()
             """
         )
