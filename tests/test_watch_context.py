@@ -24,7 +24,7 @@ KEPT = {"default": F.mse_loss}
 
 def pair(loss: Any = F.mse_loss) -> Any:
     """A wrong call."""
-    return loss(torch.ones(3, 1), torch.ones(2))
+    return loss(torch.ones(3, 1, requires_grad=True), torch.ones(3))
 
 
 def state() -> dict[str, Any]:
@@ -62,11 +62,11 @@ def test_a_function_is_watched_under_any_name() -> None:
     """Imported before, as a default, in a dict, in a partial, through a module; and it stays what it is."""
     partial = functools.partial(F.mse_loss, reduction="sum")
     with watching() as findings:
-        imported_before(torch.ones(3, 1), torch.ones(2))
+        imported_before(torch.ones(3, 1, requires_grad=True), torch.ones(3))
         pair()
-        KEPT["default"](torch.ones(3, 1), torch.ones(2))
-        partial(torch.ones(3, 1), torch.ones(2))
-        nn.MSELoss()(torch.ones(3, 1), torch.ones(2))
+        KEPT["default"](torch.ones(3, 1, requires_grad=True), torch.ones(3))
+        partial(torch.ones(3, 1, requires_grad=True), torch.ones(3))
+        nn.MSELoss()(torch.ones(3, 1, requires_grad=True), torch.ones(3))
         assert pickle.loads(pickle.dumps(partial)).func is KEPT["default"]
     assert len(findings) == 5
 
@@ -79,7 +79,7 @@ def test_a_cell_of_a_notebook_has_lines() -> None:
     )
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     with watching() as findings:
-        exec(compile(source, file, "exec"), {"F": F, "a": torch.ones(3, 1), "b": torch.ones(2)})
+        exec(compile(source, file, "exec"), {"F": F, "a": torch.ones(3, 1, requires_grad=True), "b": torch.ones(3)})
     assert [(found.file, found.line) for found in findings] == [(file, 1)]
 
 
@@ -88,14 +88,14 @@ def test_nothing_is_kept_alive_and_no_local_variables_change() -> None:
     import weakref
 
     def asks() -> tuple[dict[str, Any], weakref.ref]:
-        scores, labels = torch.ones(3, 1), torch.ones(2)
+        scores, labels = torch.ones(3, 1, requires_grad=True), torch.ones(3)
         mine = locals()
         other = torch.ones(1)
         F.mse_loss(scores, labels)
         return mine, weakref.ref(other)
 
     def asks_not() -> bool:
-        scores, labels = torch.ones(3, 1), torch.ones(2)
+        scores, labels = torch.ones(3, 1, requires_grad=True), torch.ones(3)
         F.mse_loss(scores, labels)
         alive = weakref.ref(scores)
         del scores
@@ -171,7 +171,7 @@ def test_the_fixture_fails_a_test_at_its_end(pytester: pytest.Pytester, monkeypa
         import torch
         from torch.nn import functional as F
         def pair():
-            F.mse_loss(torch.ones(3, 1), torch.ones(2))
+            F.mse_loss(torch.ones(3, 1, requires_grad=True), torch.ones(3))
         def test_wrong(watch):
             pair()
             assert watch.claims() == ["{PAIRS}"]
@@ -191,7 +191,7 @@ def test_the_fixture_fails_a_test_at_its_end(pytester: pytest.Pytester, monkeypa
     options = () if installed else ("-p", "lossdemo.watch.fixture")
     result = pytester.runpytest_inprocess(*options, "-p", "no:randomly")
     result.assert_outcomes(passed=5, errors=1)
-    result.stdout.fnmatch_lines(["lossdemo: 1 finding", "*py:4  the loss pairs (3, 1) with (2,): 6 pairs"])
+    result.stdout.fnmatch_lines(["lossdemo: 1 finding", "*py:4  the loss pairs (3, 1) with (3,): 9 pairs"])
 
 
 def _entry_points() -> Any:
