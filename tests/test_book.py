@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
@@ -184,7 +185,7 @@ def test_the_readmes_commands_print_what_it_shows(tmp_path: Path, monkeypatch: p
     recordings = [recording.partition("\n")[::2] for recording in RECORDINGS]
     run = set()
     for line, expected in recordings:
-        if not line.startswith("lossdemo "):
+        if not line.startswith("lossdemo ") or line.startswith("lossdemo watch "):
             continue
         words = line.split()[1:]
         output = CliRunner().invoke(cli.main, words, prog_name="lossdemo").output.replace(f"{ROOT}{os.sep}", "")
@@ -202,6 +203,25 @@ def test_the_readmes_commands_print_what_it_shows(tmp_path: Path, monkeypatch: p
             assert shown == printed
     sys.modules.pop("mine", None)
     assert run == {"list", "show", "verify", "prove", "train", "report", "diff"}
+
+
+@pytest.mark.slow
+def test_the_readmes_watch_finds_what_it_shows(tmp_path: Path) -> None:
+    """The script of README.md, watched in a process of its own, and all that is printed."""
+    code = re.findall(r"^```python\n(import torch.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    (tmp_path / "train.py").write_text(next(one for one in code if "mean loss" in one))
+    expected = next(recording for recording in RECORDINGS if recording.startswith("lossdemo watch train.py\n"))
+    command = [sys.executable, "-W", "ignore", "-m", "lossdemo", "watch", "train.py"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert sorted(expected.splitlines()[1:]) == sorted(line for line in done.stdout.splitlines() if line)
 
 
 def assert_nearly(shown: list[str], printed: list[str]) -> None:
