@@ -5,7 +5,7 @@ import linecache
 import os
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.nn.functional import mse_loss as imported_before
 
 from lossdemo.watch import taps, watching
+from lossdemo.watch.crash import claim_of
 from lossdemo.watch.definition import END, Bite, Watch
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using a target size")
@@ -198,3 +199,35 @@ def _entry_points() -> Any:
     from importlib.metadata import entry_points
 
     return entry_points(group="pytest11")
+
+
+@pytest.mark.parametrize(
+    ("call", "claim"),
+    [
+        (
+            lambda: F.cross_entropy(torch.zeros(3, 4), torch.zeros(3, 1, dtype=torch.int64)),
+            "beside-logits-n-c-cross-entropy-refuses-integer-labels-n-1",
+        ),
+        (
+            lambda: torch.zeros(7, requires_grad=True).backward(),
+            "without-an-argument-backward-can-start-only-from-a-single-number",
+        ),
+        (
+            lambda: F.binary_cross_entropy(torch.full((2,), 1.5), torch.ones(2)),
+            "bceloss-wants-probabilities-and-refuses-inputs-below-0-or-above-1",
+        ),
+    ],
+)
+def test_an_error_that_ends_a_script_leads_to_the_claim_that_shows_it(call: Callable, claim: str) -> None:
+    """Whatever the shapes in its text are."""
+    with pytest.raises(RuntimeError) as raised:
+        call()
+    found = claim_of(str(raised.value))
+    assert found
+    assert found.id == claim
+
+
+@pytest.mark.parametrize("text", ["", "None", "0", "division by zero", "No module named 'torchvision.nowhere.at.all'"])
+def test_an_error_that_the_book_does_not_have_leads_nowhere(text: str) -> None:
+    """Nor does one that says too little."""
+    assert claim_of(text) is None

@@ -46,6 +46,7 @@ class Script:
     process: int = field(default_factory=os.getpid)
     has_succeeded: bool = False
     is_interrupted: bool = False
+    error: str = ""  # the text of what it ended with
     stack: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -72,7 +73,7 @@ class Script:
             self.has_succeeded = end.code in (None, 0)
             raise
         except BaseException as error:
-            self.is_interrupted = isinstance(error, KeyboardInterrupt)
+            self.is_interrupted, self.error = isinstance(error, KeyboardInterrupt), str(error)
             sys.excepthook = _trimming(sys.excepthook)
             raise
 
@@ -126,6 +127,13 @@ class Script:
                 os.kill(os.getpid(), signal.SIGINT)
             os._exit(1)
 
+    def _pointer(self) -> str:
+        """The claim that shows the error that the script ended with."""
+        from lossdemo.watch.crash import claim_of
+
+        entry = claim_of(self.error)
+        return f"\nlossdemo: the book has this error: {entry.title}\n    lossdemo show {entry.id}" if entry else ""
+
     def _report(self) -> bool:
         """Write what was found to standard error; whether it was more than notes."""
         from lossdemo.watch.findings import Findings
@@ -149,6 +157,8 @@ class Script:
             text = "lossdemo: the script did not import torch: there was nothing to watch" if not crashed else ""
         with suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()
+        if not self.options.as_json:
+            text += self._pointer()
         if text:
             with suppress(OSError, ValueError, AttributeError):
                 print(text, file=sys.stderr, flush=True)
