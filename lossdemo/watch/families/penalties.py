@@ -37,7 +37,8 @@ def _has_a_constant_term(loss: Tensor) -> bool:
 def adds_a_constant_beside_a_slope_without_a_graph(seen: Seen) -> Bite | None:
     """WGAN-GP's or R1's penalty without `create_graph=True`. A slope for an attack or a saliency map needs no graph.
 
-    Seen are a slope of parameters' outputs by an input, and then a loss to which something without a graph was added.
+    Nor does first-order MAML's, by weights that steps made of parameters. Seen are a slope of parameters' outputs by a
+    leaf, and then a loss to which something without a graph was added.
     """
     roots = _all(seen["outputs" if seen.moment == GRAD else "tensors"])
     inputs = _all(seen.get("inputs"))
@@ -45,7 +46,7 @@ def adds_a_constant_beside_a_slope_without_a_graph(seen: Seen) -> Bite | None:
         is_recorded = seen["create_graph"] or not any(
             isinstance(leaf, nn.Parameter) for root in roots for leaf in leaves(root)
         )
-        if not is_recorded and inputs:
+        if not is_recorded and inputs and all(one.is_leaf for one in inputs):
             seen.memory["slope"] = (seen.place, shape(inputs[0]))
         return None
     place, size = seen.memory.pop("slope", (None, ""))
