@@ -139,7 +139,8 @@ def steps_with_the_optimizer_of_another_copy(seen: Seen) -> Iterable[Bite] | Non
     if known in seen.memory and seen.memory[known] is None:
         return None
     held = [p for p in known.parameters() if p.requires_grad]
-    if not held or any(p.grad is not None for p in known.parameters()):
+    is_reached = any(id(p) in seen.history.parameters for p in held)  # and cleared before the step
+    if not held or is_reached or any(p.grad is not None for p in known.parameters()):
         seen.memory[known] = None
         return None
     unheld = _unheld(seen)
