@@ -23,6 +23,7 @@ from lossdemo import books, search
 from lossdemo.script import script
 from lossdemo.verify.claims import Book, Claim
 from lossdemo.verify.verdicts import Verdicts, checksum
+from lossdemo.watch import table
 
 ROOT = Path(__file__).parent.parent
 BOOK = Book(ROOT / "spec")
@@ -300,6 +301,19 @@ def test_a_claim_says_what_it_notices(site: Served, tab: Any) -> None:
     tab.wait_for_url(f"**/{page}.html#{record.claim}")
 
 
+def test_a_claim_says_that_a_watch_sees_it_and_what_the_watch_is(site: Served, tab: Any) -> None:
+    """With a link to the watch, whose fold it opens: the lines of the book on which it fires, and the way back."""
+    row = next(row for row in table.read() if row.claim in CLAIMS)
+    page = CLAIMS[row.claim].path.stem
+    tab.goto(f"{site.url}{page}.html")
+    tab.locator(f"[id='{row.claim}'] .state a[href='watches.html#{row.name}']").click()
+    fold = tab.locator(f"[id='{row.name}'][open]")
+    fold.wait_for()
+    assert set(fold.locator("li code").all_inner_texts()) >= set(row.fired[row.claim])
+    fold.locator(f"a[href='{page}.html#{row.claim}']").first.click()
+    tab.wait_for_url(f"**/{page}.html#{row.claim}")
+
+
 def test_a_basis_says_what_it_means(site: Served, tab: Any) -> None:
     """Under the mouse, and on focus."""
     tab.goto(f"{site.url}loss.html")
@@ -354,7 +368,7 @@ def test_a_page_is_read_by_keyboard_alone(site: Served, tab: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("page", [*KINDS, "matrix", "mutants", "symptoms"])
+@pytest.mark.parametrize("page", [*KINDS, "matrix", "mutants", "watches", "symptoms"])
 def test_nothing_shuts_anyone_out(site: Served, browser: Any, page: str, scheme: str) -> None:
     """Axe finds no violation of level serious or above on a page of each kind, with its first folds open."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason=f"no axe: {INSTALL}")

@@ -108,7 +108,7 @@ for (const form of document.querySelectorAll("form.filter")) {
         : row.dataset[name].split(" ").includes(value));
       count += !row.hidden;
     }
-    for (const group of document.querySelectorAll("table.matrix tbody, section:has(> .wrong)"))
+    for (const group of document.querySelectorAll("table.matrix tbody, section:has(> .wrong, > .watch)"))
       group.hidden = !rows.some(row => !row.hidden && group.contains(row));
     form.querySelector("[role=status]").textContent = `${count} of ${rows.length}`;
   };

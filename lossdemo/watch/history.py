@@ -92,6 +92,8 @@ class History:
             kind = "eval"
         event = Event(kind, id(what), self.steps, place)
         self.events.append(event)
+        if kind == "made":
+            self._walked.clear()  # another training begins, maybe at the same lines
         if kind in ("made", "zero_grad", "step"):
             self.optimizer(what, place)
         for optimizer in self.optimizers.values():

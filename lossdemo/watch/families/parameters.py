@@ -111,6 +111,8 @@ class Told(NamedTuple):
 
     bite: Bite
     names: tuple[str, ...] = ()
+    since: int = 0  # backwards before it was seen
+    held: tuple[int, ...] = ()  # ids of what must not be reached by a later one
 
 
 def _known(seen: Seen) -> Optimizer:
@@ -119,8 +121,13 @@ def _known(seen: Seen) -> Optimizer:
 
 def _at_end(seen: Seen) -> Iterator[Bite]:
     for told in seen.memory.values():
-        if told is not None:
+        if told is not None and not any(_last(seen, id) > told.since for id in told.held):
             yield told.bite
+
+
+def _last(seen: Seen, id: int) -> int:
+    known = seen.history.parameters.get(id)
+    return known.last if known else 0
 
 
 def _count(number: int, one: str) -> str:
@@ -139,7 +146,8 @@ def steps_with_the_optimizer_of_another_copy(seen: Seen) -> Iterable[Bite] | Non
     if known in seen.memory and seen.memory[known] is None:
         return None
     held = [p for p in known.parameters() if p.requires_grad]
-    if not held or any(p.grad is not None for p in known.parameters()):
+    is_reached = any(id(p) in seen.history.parameters for p in held)  # and cleared before the step
+    if not held or is_reached or any(p.grad is not None for p in known.parameters()):
         seen.memory[known] = None
         return None
     unheld = _unheld(seen)
@@ -152,7 +160,8 @@ def steps_with_the_optimizer_of_another_copy(seen: Seen) -> Iterable[Bite] | Non
         f" {len(moved)} that no optimizer holds did, of a model with the same shapes"
     )
     advice = f"{seen.history.names(moved)} do not move · make the optimizer after the model is copied or made anew"
-    seen.memory[known] = Told(Bite(what, advice, known.place))
+    ids = tuple(id(p) for p in held)
+    seen.memory[known] = Told(Bite(what, advice, known.place), since=seen.history.backwards, held=ids)
     return None
 
 
