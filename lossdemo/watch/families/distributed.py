@@ -67,6 +67,8 @@ def steps_with_a_gradient_of_its_own(seen: Seen) -> Iterable[Bite] | None:
 
     As weights may be averaged later, it is said when a step with averaged gradients follows, or at the end.
     """
+    if seen.moment == STEP and not seen.memory:
+        return None
     if BY_HAND in seen.memory or (seen.moment != END and _world() < 2):
         return None
     if seen.moment == END:
@@ -113,6 +115,8 @@ def goes_backward_twice_after_one_forward(seen: Seen) -> Bite | None:
             known = _wrapped(seen)
             known.rounds, known.backwards = known.rounds + 1, 0
             known.synced = seen["self"].require_backward_grad_sync
+        return None
+    if not seen.memory:
         return None
     every = [one for one in seen.memory.values() if one.synced and (one.rounds <= ROUNDS or one.rounds % 20 == 0)]
     if not every or _world() < 2 or seen.get("inputs") is not None:
