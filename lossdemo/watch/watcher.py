@@ -73,11 +73,14 @@ def watching(
     watcher.end()
 
 
+Turn = tuple[Watch, dict[Any, Any], bool]  # with the watch's memory, and whether it looks only if that holds something
+
+
 class Spot:
     """What looks at one moment of one place, with its memory: at each call, and at those whose turn it is."""
 
-    def __init__(self, watches: list[tuple[Watch, dict[Any, Any]]]) -> None:
-        self.every, self.cheap = watches, [(watch, memory) for watch, memory in watches if watch.cheap]
+    def __init__(self, watches: list[Turn]) -> None:
+        self.every, self.cheap = watches, [turn for turn in watches if turn[0].cheap]
         self.calls = self.turns = 0
 
 
@@ -124,8 +127,7 @@ class Watcher:
         frame, place = here()
         spot = moment.spots.get(place)
         if spot is None:
-            watches = [(watch, self.memories[watch.name]) for watch in moment.watches]
-            spot = moment.spots[place] = Spot(watches)
+            spot = moment.spots[place] = Spot(self._turns(moment))
         count = spot.calls
         is_turn = count < FIRST or count % self.every == 0
         watches = spot.every if is_turn else spot.cheap
@@ -143,9 +145,14 @@ class Watcher:
                     self._show(watches, Seen(moment.name, call, result, self.history, place, frame), count)
         spot.calls, spot.turns = count + 1, spot.turns + is_turn
 
-    def _show(self, watches: list[tuple[Watch, dict[Any, Any]]], seen: Seen, count: int) -> None:
+    def _turns(self, moment: Moment) -> list[Turn]:
+        return [(watch, self.memories[watch.name], moment.name in watch.recalls) for watch in moment.watches]
+
+    def _show(self, watches: list[Turn], seen: Seen, count: int) -> None:
         seen.count = count
-        for watch, memory in watches:
+        for watch, memory, recalls in watches:
+            if recalls and not memory:
+                continue
             seen.memory = memory
             try:
                 bites = watch.look(seen)
@@ -161,8 +168,7 @@ class Watcher:
         if not self.is_gone:
             seen = Seen(END, Call(), None, self.history, Place("", 0), None)
             with taps.AsItIs():
-                watches = [(watch, self.memories[watch.name]) for watch in self.moments[END, False].watches]
-                taps.quietly([partial(self._show, watches, seen, 0)])
+                taps.quietly([partial(self._show, self._turns(self.moments[END, False]), seen, 0)])
 
     def _looks_of(self, found: Finding) -> int:
         """How often the watch looked at the place of what it found."""

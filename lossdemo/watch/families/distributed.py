@@ -61,14 +61,13 @@ def _has_graph(result: Any) -> bool:
     *COLLECTIVES,
     END,
     cheap=True,
+    recalls=(STEP,),
 )
 def steps_with_a_gradient_of_its_own(seen: Seen) -> Iterable[Bite] | None:
     """The last forward pass before the step was inside `no_sync`. Gradients or weights reduced by hand are right.
 
     As weights may be averaged later, it is said when a step with averaged gradients follows, or at the end.
     """
-    if seen.moment == STEP and not seen.memory:
-        return None
     if BY_HAND in seen.memory or (seen.moment != END and _world() < 2):
         return None
     if seen.moment == END:
@@ -104,7 +103,13 @@ def _apart(known: Wrapped) -> list[Bite]:
     ]
 
 
-@watch("default-ddp-averages-gradients-in-the-first-backward-after-a-forward", DDP + "forward", BACKWARD, cheap=True)
+@watch(
+    "default-ddp-averages-gradients-in-the-first-backward-after-a-forward",
+    DDP + "forward",
+    BACKWARD,
+    cheap=True,
+    recalls=(BACKWARD,),
+)
 def goes_backward_twice_after_one_forward(seen: Seen) -> Bite | None:
     """Two losses after the forward passes, as on real and generated images. Within `no_sync` it is meant.
 
@@ -115,8 +120,6 @@ def goes_backward_twice_after_one_forward(seen: Seen) -> Bite | None:
             known = _wrapped(seen)
             known.rounds, known.backwards = known.rounds + 1, 0
             known.synced = seen["self"].require_backward_grad_sync
-        return None
-    if not seen.memory:
         return None
     every = [one for one in seen.memory.values() if one.synced and (one.rounds <= ROUNDS or one.rounds % 20 == 0)]
     if not every or _world() < 2 or seen.get("inputs") is not None:

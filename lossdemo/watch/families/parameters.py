@@ -76,9 +76,11 @@ def _held(seen: Seen) -> set[int]:
 
 def _unheld(seen: Seen) -> list[Tensor]:
     """The leaves with a gradient from a backward that no known optimizer holds."""
-    held = _held(seen)
-    leaves = (known.ref() for known in seen.history.parameters.values())
-    return [p for p in leaves if p is not None and p.requires_grad and p.grad is not None and id(p) not in held]
+    if "unheld" not in seen.found:
+        held = _held(seen)
+        leaves = (known.ref() for key, known in seen.history.parameters.items() if key not in held)
+        seen.found["unheld"] = [p for p in leaves if p is not None and p.requires_grad and p.grad is not None]
+    return seen.found["unheld"]
 
 
 def _census(seen: Seen, unheld: Iterable[Tensor]) -> Census | None:
