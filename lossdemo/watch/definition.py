@@ -49,7 +49,7 @@ class Watch:
 
     `moments` are dotted paths of functions and methods, or END. A watch looks when the call has returned, or `before`
     it. One that is not `cheap` looks at the first calls of each place alone, and then at every N-th. A `note` is what
-    may be meant.
+    may be meant. At the moments that it `recalls` it looks only if it remembers something.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Watch:
     cheap: bool = False
     note: bool = False
     when: Callable[[History], bool] | None = None
+    recalls: tuple[str, ...] = ()
 
 
 WATCHES: list[Watch] = []
@@ -68,7 +69,12 @@ RECORDS: list[Watch] = []
 
 
 def watch(
-    claim: str, *moments: str, before: bool = False, cheap: bool = False, note: bool = False
+    claim: str,
+    *moments: str,
+    before: bool = False,
+    cheap: bool = False,
+    note: bool = False,
+    recalls: tuple[str, ...] = (),
 ) -> Callable[[Look], Look]:
     """Add the decorated function to WATCHES.
 
@@ -79,10 +85,12 @@ def watch(
         before: Look before the call instead of after it.
         cheap: Look at each call: for what compares no values, or one number.
         note: What is seen is only suspicious, and shown where notes are asked for.
+        recalls: Those of the moments at which there is nothing to see unless `seen.memory` has something.
     """
 
     def register(look: Look) -> Look:
-        WATCHES.append(Watch(look.__name__, claim, moments, inspect.getdoc(look) or "", look, before, cheap, note))
+        doc = inspect.getdoc(look) or ""
+        WATCHES.append(Watch(look.__name__, claim, moments, doc, look, before, cheap, note, recalls=recalls))
         return look
 
     return register

@@ -30,7 +30,7 @@ def is_turn(seen: Seen) -> bool:
 
 def number(loss: Any) -> float | None:
     """The one entry of a tensor, where that costs next to nothing: on the CPU."""
-    if isinstance(loss, Tensor) and loss.numel() == 1 and loss.device.type == "cpu" and not loss.is_complex():
+    if isinstance(loss, Tensor) and loss.numel() == 1 and loss.is_cpu and not loss.is_complex():
         return loss.item()
     return None
 

@@ -63,13 +63,16 @@ class History:
     `shared` holds a dict by name, for watches that remember something together.
     """
 
-    def __init__(self, every: int) -> None:
+    def __init__(self, every: int, *, is_complete: bool = False) -> None:
         self.every, self.steps, self.backwards = every, 0, 0
         self.events: deque[Event] = deque(maxlen=KEPT)
         self.optimizers: dict[int, Optimizer] = {}
         self.parameters: dict[int, Parameter] = {}
         self.told: set[str] = set()  # the claims that have been found, ignored ones as well
         self.shared: dict[str, dict[Any, Any]] = defaultdict(dict)
+        # Modules and optimizers by id, as they are made; earlier ones are searched for where they are asked for.
+        self.made: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self.is_complete = is_complete
         self._walked: dict[Place, int] = defaultdict(int)
         self._names: dict[int, str] = {}
 
@@ -119,10 +122,27 @@ class History:
                     known = self.parameters[id(leaf)] = Parameter(leaf)
                 known.reached, known.last = known.reached + 1, self.backwards
 
+    def alive(self, kind: type) -> list[Any]:
+        """The modules, or the optimizers, that are alive and have been set up."""
+        if not self.is_complete:
+            self.is_complete = True
+            for one in gc.get_objects():
+                if issubclass(type(one), (nn.Module, torch.optim.Optimizer)):
+                    self.made.setdefault(id(one), one)
+        field = "_modules" if kind is nn.Module else "param_groups"
+        return [one for one in self.made.values() if issubclass(type(one), kind) and field in one.__dict__]
+
+    def modules(self) -> list[nn.Module]:
+        """The modules that are alive and in no other one, the largest last."""
+        every = self.alive(nn.Module)
+        below = {id(child) for module in every for child in module._modules.values()}
+        tops = [module for module in every if id(module) not in below]
+        return sorted(tops, key=lambda module: sum(1 for _ in module.modules()))
+
     def name(self, tensor: Tensor) -> str:
         """The name that a module has for a parameter, as `0.weight` or `encoder.bias`, or its shape."""
         if id(tensor) not in self._names:
-            self._names |= {id(p): name for module in modules() for name, p in _named(module)}
+            self._names |= {id(p): name for module in self.modules() for name, p in _named(module)}
         return self._names.get(id(tensor)) or f"a tensor {tuple(tensor.shape)}"
 
     def names(self, tensors: list[Tensor], most: int = 3) -> str:
@@ -131,17 +151,11 @@ class History:
         return f"{shown} and {len(tensors) - most} more" if len(tensors) > most else shown
 
 
-def modules() -> list[nn.Module]:
-    """The modules that are alive and in no other one, the largest last."""
-    every: list[Any] = [one for one in gc.get_objects() if issubclass(type(one), nn.Module)]
-    below = {id(child) for module in every for child in module.__dict__.get("_modules", {}).values()}
-    tops = [module for module in every if id(module) not in below and "_modules" in module.__dict__]
-    return sorted(tops, key=lambda module: sum(1 for _ in module.modules()))
-
-
 def _named(module: nn.Module) -> list[tuple[str, Tensor]]:
     return list(module.named_parameters(remove_duplicate=False))
 
+
+MADE = ("__init__", "__setstate__")  # what makes a module or an optimizer, a copy and one that is read included
 
 # What each observed call is, and which argument it is about.
 OBSERVED: dict[str, tuple[str, str]] = {

@@ -19,7 +19,7 @@ class Seen:
 
     `result` is what the call returned, None before it. `memory` is a dict of the watch's own, empty at first, for what
     it has to remember until a later moment; `count` is how often this place has been looked at before. `moment` is the
-    dotted path that the watch named.
+    dotted path that the watch named. `found` is for what several watches need of this one moment; it ends with it.
     """
 
     def __init__(
@@ -27,6 +27,7 @@ class Seen:
     ) -> None:
         self.moment, self.call, self.result, self.history, self.place = moment, call, result, history, place
         self.memory: dict[Any, Any] = {}
+        self.found: dict[str, Any] = {}
         self.count = 0
         self._frame = frame
 

@@ -10,10 +10,9 @@ import json
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lossdemo.verify.claims import Book, Claim
 
@@ -49,36 +48,32 @@ def watched(claims: Iterable[Claim]) -> tuple[Fired, dict[str, str]]:
 
     Beside it: what failed, a watch or a claim that holds unwatched, and its error.
     """
+    from lossdemo import processes
     from lossdemo.verify.items import not_run_because
     from lossdemo.verify.run import Setting, run
+    from lossdemo.watch.findings import Findings
+    from lossdemo.watch.watcher import EVERY, Watcher, load
 
     fired: Fired = defaultdict(dict)
     failed: dict[str, str] = {}
-    for claim in claims:
-        if not_run_because(claim, Setting()):
-            continue
-        with _watching() as findings:
-            failure = run(claim, Setting())
-        failed |= findings.crashes | ({claim.id: failure.message} if failure else {})
-        for found in findings.of_each_watch:
-            lines = fired[found.watch].setdefault(claim.id, [])
-            line = _source(claim, found.file, found.line)
-            if line not in lines:
-                lines.append(line)
+    watcher = Watcher(Findings(notes=True), EVERY, load(), forked=True)
+    with watcher.installed():
+        for claim in claims:
+            if not_run_because(claim, Setting()):
+                continue
+            findings = Findings(notes=True)
+            watcher.begin(findings, is_complete=True)
+            # What processes see that a claim forks comes back, too.
+            with processes.watching(lambda: watcher.findings.of_each_watch, findings.elsewhere.extend):
+                failure = run(claim, Setting())
+            watcher.end()
+            failed |= findings.crashes | ({claim.id: failure.message} if failure else {})
+            for found in findings.of_each_watch:
+                lines = fired[found.watch].setdefault(claim.id, [])
+                line = _source(claim, found.file, found.line)
+                if line not in lines:
+                    lines.append(line)
     return fired, failed
-
-
-@contextmanager
-def _watching() -> Iterator[Any]:
-    """As a script is watched, with notes; what processes see that a claim forks comes back, too."""
-    from lossdemo import processes
-    from lossdemo.watch.watcher import watching
-
-    with (
-        watching(notes=True, forked=True) as findings,
-        processes.watching(lambda: findings.of_each_watch, findings.elsewhere.extend),
-    ):
-        yield findings
 
 
 def _source(claim: Claim, file: str, line: int) -> str:

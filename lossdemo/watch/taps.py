@@ -9,8 +9,8 @@ from __future__ import annotations
 import inspect
 import itertools
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import FunctionType
 from typing import Any
@@ -72,16 +72,20 @@ def quietly(looks: list[Look], *moment: Any) -> None:
         _set_compiler(compiler)
 
 
-@contextmanager
-def as_it_is() -> Generator[None]:
+class AsItIs:
     """Torch with gradients off and as it is, whatever subclasses and modes are about."""
-    enabled = torch._C.is_grad_enabled()
-    torch._C._set_grad_enabled(False)
-    try:
-        with torch._C.DisableTorchFunction():
-            yield
-    finally:
-        torch._C._set_grad_enabled(enabled)
+
+    def __enter__(self) -> None:
+        self.enabled = torch._C.is_grad_enabled()
+        if self.enabled:
+            torch._C._set_grad_enabled(False)
+        self.plain = torch._C.DisableTorchFunction()
+        self.plain.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self.plain.__exit__(*error)
+        if self.enabled:
+            torch._C._set_grad_enabled(True)
 
 
 def unseen(function: FunctionType) -> FunctionType:

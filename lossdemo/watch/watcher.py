@@ -17,14 +17,15 @@ from types import FunctionType
 from typing import Any, TextIO
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from lossdemo.verify.mutant import Call, arguments
 from lossdemo.verify.patch import NoSuchTarget
 from lossdemo.watch import taps
 from lossdemo.watch.definition import END, RECORDS, STEP, WATCHES, Bite, Watch
 from lossdemo.watch.findings import Finding, Findings
-from lossdemo.watch.history import OBSERVED, SCHEDULE, History
+from lossdemo.watch.history import MADE, OBSERVED, SCHEDULE, History
 from lossdemo.watch.place import Place, here
 from lossdemo.watch.seen import Seen
 
@@ -72,66 +73,87 @@ def watching(
     watcher.end()
 
 
-class Spot:
-    """What looks at one moment of one place: at each call, and at those whose turn it is."""
+Turn = tuple[Watch, dict[Any, Any], bool]  # with the watch's memory, and whether it looks only if that holds something
 
-    def __init__(self, watches: list[Watch]) -> None:
-        self.every, self.cheap = watches, [watch for watch in watches if watch.cheap]
+
+class Spot:
+    """What looks at one moment of one place, with its memory: at each call, and at those whose turn it is."""
+
+    def __init__(self, watches: list[Turn]) -> None:
+        self.every, self.cheap = watches, [turn for turn in watches if turn[0].cheap]
         self.calls = self.turns = 0
+
+
+class Moment:
+    """The calls of one function, before or after them: what looks at them, and at which places they were."""
+
+    def __init__(self, name: str, before: bool, watches: list[Watch]) -> None:
+        self.name, self.before, self.watches = name, before, watches
+        self.is_observed = name in OBSERVED and not before
+        rests = name not in OBSERVED and all(watch.when for watch in watches)
+        self.whens = [watch.when for watch in watches if watch.when] if rests else []
+        self.spots: dict[Place, Spot] = {}
 
 
 class Watcher:
     """Looks at the moments of a run with each watch, and keeps its history."""
 
     def __init__(self, findings: Findings, every: int, watches: list[Watch], forked: bool = False) -> None:
-        self.findings, self.every, self.history, self.forked = findings, every, History(every), forked
-        self.looks: dict[tuple[str, bool], list[Watch]] = defaultdict(list)
+        self.every, self.forked = every, forked
+        looks: dict[tuple[str, bool], list[Watch]] = defaultdict(list)
         for watch in [*RECORDS, *watches]:
             if not watch.note or findings.notes:
                 for moment in watch.moments:
-                    self.looks[moment, watch.before].append(watch)
-        self.resting = {
-            key: [watch.when for watch in several if watch.when]
-            for key, several in self.looks.items()
-            if key[0] not in OBSERVED and all(watch.when for watch in several)
-        }
-        self.spots: dict[tuple[str, bool, Place], Spot] = {}
+                    looks[moment, watch.before].append(watch)
+        keys = looks.keys() | {(name, False) for name in (*OBSERVED, END)}
+        self.moments = {key: Moment(*key, looks[key]) for key in sorted(keys)}
+        self._stack = ExitStack()
+        # What is being imported was not used before.
+        self.begin(findings, is_complete=bool(getattr(torch.__spec__, "_initializing", False)))
+
+    def begin(self, findings: Findings, *, is_complete: bool) -> None:
+        """Begin anew, with nothing seen; `is_complete` says that no module or optimizer of before is to be known."""
+        self.findings, self.history = findings, History(self.every, is_complete=is_complete)
         self.memories: dict[str, dict[Any, Any]] = defaultdict(dict)
         self.is_gone = False
-        self._stack = ExitStack()
+        for moment in self.moments.values():
+            moment.spots = {}
         findings.looks = self._looks_of
 
-    def look(
-        self, moment: str, before: bool, function: FunctionType, args: tuple, kwargs: dict[str, Any], result: Any
-    ) -> None:
+    def look(self, moment: Moment, function: FunctionType, args: tuple, kwargs: dict[str, Any], result: Any) -> None:
         """Take a call into the history, and look at it."""
-        if (moment, before) in self.resting and not any(when(self.history) for when in self.resting[moment, before]):
+        if moment.whens and not any(when(self.history) for when in moment.whens):
             return
         frame, place = here()
-        spot = self.spots.get((moment, before, place))
+        spot = moment.spots.get(place)
         if spot is None:
-            spot = self.spots[moment, before, place] = Spot(self.looks.get((moment, before), []))
+            spot = moment.spots[place] = Spot(self._turns(moment))
         count = spot.calls
         is_turn = count < FIRST or count % self.every == 0
         watches = spot.every if is_turn else spot.cheap
-        observed = not before and moment in OBSERVED
-        if watches or observed:
+        if watches or moment.is_observed:
             try:
                 call = arguments(function, args, kwargs)
             except TypeError:  # it does not fit the signature, and failed, or will
                 return
-            if moment == SCHEDULE and self.history.is_setup(moment, call):
-                return
-            if observed:
-                self.history.observe(moment, call, place)
-            if watches and not any(_is_odd(value) for value in (*call.values(), result)):
-                with taps.as_it_is():
-                    self._show(watches, Seen(moment, call, result, self.history, place, frame), count)
+            if moment.is_observed:
+                if moment.name == SCHEDULE and self.history.is_setup(moment.name, call):
+                    return
+                self.history.observe(moment.name, call, place)
+            if watches and not _is_any_odd(call, result):
+                with taps.AsItIs():
+                    self._show(watches, Seen(moment.name, call, result, self.history, place, frame), count)
         spot.calls, spot.turns = count + 1, spot.turns + is_turn
 
-    def _show(self, watches: list[Watch], seen: Seen, count: int) -> None:
-        for watch in watches:
-            seen.memory, seen.count = self.memories[watch.name], count
+    def _turns(self, moment: Moment) -> list[Turn]:
+        return [(watch, self.memories[watch.name], moment.name in watch.recalls) for watch in moment.watches]
+
+    def _show(self, watches: list[Turn], seen: Seen, count: int) -> None:
+        seen.count = count
+        for watch, memory, recalls in watches:
+            if recalls and not memory:
+                continue
+            seen.memory = memory
             try:
                 bites = watch.look(seen)
                 if bites is not None:
@@ -145,17 +167,18 @@ class Watcher:
         """Look at what became of it all."""
         if not self.is_gone:
             seen = Seen(END, Call(), None, self.history, Place("", 0), None)
-            with taps.as_it_is():
-                taps.quietly([partial(self._show, self.looks[END, False], seen, 0)])
+            with taps.AsItIs():
+                taps.quietly([partial(self._show, self._turns(self.moments[END, False]), seen, 0)])
 
     def _looks_of(self, found: Finding) -> int:
         """How often the watch looked at the place of what it found."""
-        spots = [spot for (_, _, at), spot in self.spots.items() if (at.file, at.line) == (found.file, found.line)]
         return sum(
             spot.calls if watch.cheap else spot.turns
-            for spot in spots
-            for watch in spot.every
+            for moment in self.moments.values()
+            for watch in moment.watches
             if watch.name == found.watch
+            for at, spot in moment.spots.items()
+            if (at.file, at.line) == (found.file, found.line)
         )
 
     @contextmanager
@@ -163,13 +186,14 @@ class Watcher:
         """What is watched runs our looks, and afterwards what it ran before."""
         try:
             with self._stack:
-                moments = {(moment, False) for moment in OBSERVED} | self.looks.keys()
-                for moment, before in sorted(moments):
-                    if moment not in (END, STEP):
+                for moment in self.moments.values():
+                    if moment.name not in (END, STEP):
                         with suppress(NoSuchTarget):  # of a later torch
-                            for function in taps.functions(moment):
-                                look = partial(self.look, moment, before)
-                                self._stack.callback(taps.tap(function, look, before))
+                            look = partial(self.look, moment)
+                            for function in taps.functions(moment.name):
+                                self._stack.callback(taps.tap(function, look, moment.before))
+                for function in (_made(kind, name) for kind in (nn.Module, Optimizer) for name in MADE):
+                    self._stack.callback(taps.tap(function, self._make, False))
                 self._hook()
                 _ACTIVE.append(self)
                 yield
@@ -182,6 +206,12 @@ class Watcher:
         if self in _ACTIVE:
             _ACTIVE.remove(self)
 
+    def _make(self, function: FunctionType, args: tuple, kwargs: dict[str, Any], result: Any) -> None:
+        """Know a module or an optimizer that has been made, copied or read."""
+        one = args[0] if args else kwargs.get("self")
+        if one is not None:
+            self.history.made[id(one)] = one
+
     def _hook(self) -> None:
         """Steps are seen by torch's own hooks, as each class has a step of its own."""
         from torch.optim import optimizer as module
@@ -189,7 +219,7 @@ class Watcher:
         def step(self: torch.optim.Optimizer, closure: Callable | None = None) -> None: ...
 
         def hook(before: bool) -> Callable[[torch.optim.Optimizer, tuple, dict], None]:
-            look = partial(self.look, STEP, before, step)
+            look = partial(self.look, self.moments[STEP, before], step)
 
             def seen(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
                 if not torch.compiler.is_compiling() and not taps.is_quiet():
@@ -198,16 +228,29 @@ class Watcher:
             return taps.unseen(seen)
 
         self._stack.callback(module.register_optimizer_step_post_hook(hook(False)).remove)
-        if self.looks.get((STEP, True)):
+        if (STEP, True) in self.moments:
             self._stack.callback(module.register_optimizer_step_pre_hook(hook(True)).remove)
 
 
+# Types of arguments that are as they seem.
+_PLAIN = {Tensor, nn.Parameter, type(None), bool, int, float, str, tuple, list, dict, torch.dtype}
+
+
+def _is_any_odd(call: Call, result: Any) -> bool:
+    """Whether a value of a call is one that only takes the place of a tensor, or whose entries cannot be read."""
+    kinds = {type(result), *map(type, call.values())}
+    return not kinds <= _PLAIN and any(_is_odd(value) for value in (*call.values(), result))
+
+
 def _is_odd(value: Any) -> bool:
-    """Whether this is no tensor but takes the place of one, or one whose values cannot be read."""
     if isinstance(value, Tensor):
         kind = type(value)
         return kind is not Tensor and kind.__torch_dispatch__ is not torch._C._disabled_torch_dispatch_impl  # pyrefly: ignore
     return hasattr(value, "__torch_function__") and not isinstance(value, type)
+
+
+def _made(kind: type, name: str) -> FunctionType:
+    return vars(kind)[name]
 
 
 _ACTIVE: list[Watcher] = []

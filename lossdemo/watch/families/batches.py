@@ -98,7 +98,7 @@ def clips_between_batches_that_add_up(seen: Seen) -> Bite | None:
 def leaves_gradients_to_the_next_epoch(seen: Seen) -> Bite | None:
     """A step after every k-th batch, and batches left over at an epoch's end. Windows that go on across it are none."""
     window = ledger(seen.history).window(seen["self"], seen.place)
-    if len(window.counts) < 3:
+    if len(window.counts) < 3 or not window.counts[-1][1]:
         return None
     *earlier, (number, left) = window.counts
     each = {count for count, rest in earlier if not rest}

@@ -61,6 +61,7 @@ def _has_graph(result: Any) -> bool:
     *COLLECTIVES,
     END,
     cheap=True,
+    recalls=(STEP,),
 )
 def steps_with_a_gradient_of_its_own(seen: Seen) -> Iterable[Bite] | None:
     """The last forward pass before the step was inside `no_sync`. Gradients or weights reduced by hand are right.
@@ -102,7 +103,13 @@ def _apart(known: Wrapped) -> list[Bite]:
     ]
 
 
-@watch("default-ddp-averages-gradients-in-the-first-backward-after-a-forward", DDP + "forward", BACKWARD, cheap=True)
+@watch(
+    "default-ddp-averages-gradients-in-the-first-backward-after-a-forward",
+    DDP + "forward",
+    BACKWARD,
+    cheap=True,
+    recalls=(BACKWARD,),
+)
 def goes_backward_twice_after_one_forward(seen: Seen) -> Bite | None:
     """Two losses after the forward passes, as on real and generated images. Within `no_sync` it is meant.
 

@@ -126,7 +126,9 @@ def teacher_that_gets_a_gradient(seen: Seen) -> Bite | None:
     return Bite(f"the target of KLDivLoss {who}", f"{seen.about('target')} · target.detach()")
 
 
-@watch("by-default-a-0-in-kldivlosss-target-makes-the-targets-gradient-nan", KL, *BACKWARD, cheap=True)
+@watch(
+    "by-default-a-0-in-kldivlosss-target-makes-the-targets-gradient-nan", KL, *BACKWARD, cheap=True, recalls=BACKWARD
+)
 def kl_trains_a_target_of_0(seen: Seen) -> Iterable[Bite] | None:
     """Mutual learning or a symmetric KL, where a softmax has rounded down to 0. One that is not trained is none."""
     if seen.moment in BACKWARD:

@@ -150,7 +150,7 @@ def every_way_to_the_parameters_is_rounded(seen: Seen) -> Bite | None:
 CHECKPOINT = "torch.utils.checkpoint.checkpoint"
 
 
-@watch("reentrant-checkpointing-drops-gradients-if-no-input-requires-one", CHECKPOINT, STEP)
+@watch("reentrant-checkpointing-drops-gradients-if-no-input-requires-one", CHECKPOINT, STEP, recalls=(STEP,))
 def checkpointed_parameters_get_no_gradient(seen: Seen) -> Bite | None:
     """The first block of a model, or one behind frozen layers, in a reentrant checkpoint: its input is data.
 

@@ -322,6 +322,7 @@ def log_softmax_over_another_dimension(seen: Seen) -> Bite | None:
     F + "nll_loss",
     BACKWARD,
     cheap=True,
+    recalls=(BACKWARD,),
 )
 def mean_of_no_labels(seen: Seen) -> Iterator[Bite]:
     """A batch whose labels are all ignored, or an empty one, whose NaN goes backward.

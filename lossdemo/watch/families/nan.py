@@ -48,7 +48,10 @@ class _State:
 
 
 def _state(seen: Seen) -> _State:
-    return seen.history.shared["nan"].setdefault("state", _State())
+    shared = seen.history.shared["nan"]
+    if "state" not in shared:
+        shared["state"] = _State()
+    return shared["state"]
 
 
 def is_told(seen: Seen) -> None:
@@ -283,7 +286,7 @@ def _gradients(seen: Seen) -> Iterator[Tensor]:
 def _of_slope(seen: Seen, *kinds: str) -> str:
     """In words the infinite slope of one of the kinds that has made a gradient NaN; "" if none has."""
     state = _state(seen)
-    why = next((kind for kind in kinds if kind in state.slopes), None)
+    why = next((kind for kind in kinds if kind in state.slopes), None) if state.slopes else None
     if why is None or not any(bool(one.isnan().any()) for one in _gradients(seen)):
         return ""
     if why.endswith("finite") and not all(bool(one.isfinite().all()) for one in _starts(seen)):
@@ -456,7 +459,7 @@ def a_step_makes_parameters_not_finite(seen: Seen) -> Bite | None:
     state = _state(seen)
     bite = _fault(seen, "operation") or _fault(seen, "parameters")
     is_turn = seen.count < FIRST or seen.count % seen.history.every == 0
-    if bite or state.told or state.fault or not is_turn or CAUSES & seen.history.told:
+    if bite or not is_turn or state.told or state.fault or CAUSES & seen.history.told:
         return bite
     every = [one for group in seen["self"].param_groups for one in group["params"]]
     bad = [one for one in every if one.grad is not None and not one.grad.is_sparse and not _is_finite(one.grad)]

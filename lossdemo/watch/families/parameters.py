@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from lossdemo.watch.definition import END, STEP, Bite, watch
-from lossdemo.watch.history import Optimizer
+from lossdemo.watch.history import History, Optimizer
 from lossdemo.watch.seen import Seen, shape
 
-CENSUSES = 6  # how often in a run the heap is searched for modules, which takes some tens of milliseconds
+CENSUSES = 6  # how often in a run all modules are looked through
 CONTAINERS = (list, tuple, dict, set)
 
 
@@ -27,19 +26,16 @@ class Census:
     numbers and names alone stay.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, history: History) -> None:
         self.roots: list[dict[int, torch.Size]] = []  # of each module that is in no other one its parameters
         self.frozen: dict[int, Any] = {}  # weak references to what requires no gradient
         self.hidden: dict[int, tuple[str, str, set[int]]] = {}
         self.named: list[tuple[str, list[int]]] = []
         self.owned: dict[int, str] = {}  # of a loss that owns parameters
         self.held: set[int] = set()
-        modules: list[nn.Module] = []
-        for one in gc.get_objects():
-            if issubclass(type(one), nn.Module) and "_modules" in one.__dict__:
-                modules.append(one)
-            elif issubclass(type(one), torch.optim.Optimizer) and "param_groups" in one.__dict__:
-                self.held |= {id(p) for group in one.param_groups for p in group["params"]}
+        for optimizer in history.alive(torch.optim.Optimizer):
+            self.held |= {id(p) for group in optimizer.param_groups for p in group["params"]}
+        modules = history.alive(nn.Module)
         below = {id(child) for module in modules for child in module._modules.values()}
         for module in modules:
             self._look_at(module, id(module) not in below)
@@ -80,9 +76,11 @@ def _held(seen: Seen) -> set[int]:
 
 def _unheld(seen: Seen) -> list[Tensor]:
     """The leaves with a gradient from a backward that no known optimizer holds."""
-    held = _held(seen)
-    leaves = (known.ref() for known in seen.history.parameters.values())
-    return [p for p in leaves if p is not None and p.requires_grad and p.grad is not None and id(p) not in held]
+    if "unheld" not in seen.found:
+        held = _held(seen)
+        leaves = (known.ref() for key, known in seen.history.parameters.items() if key not in held)
+        seen.found["unheld"] = [p for p in leaves if p is not None and p.requires_grad and p.grad is not None]
+    return seen.found["unheld"]
 
 
 def _census(seen: Seen, unheld: Iterable[Tensor]) -> Census | None:
@@ -94,7 +92,7 @@ def _census(seen: Seen, unheld: Iterable[Tensor]) -> Census | None:
     if shared.get("count", 0) >= CENSUSES:
         return None
     shared["count"] = shared.get("count", 0) + 1
-    shared["unheld"], shared["last"] = key[1], Census()
+    shared["unheld"], shared["last"] = key[1], Census(seen.history)
     return shared["last"]
 
 
@@ -102,7 +100,7 @@ def _first_census(seen: Seen, known: Optimizer) -> Census | None:
     """The modules alive at the first step of an optimizer that was looked at; of two optimizers, not of more."""
     first = seen.history.shared["first census"]
     if known not in first:
-        first[known] = Census() if len(first) < 2 else None
+        first[known] = Census(seen.history) if len(first) < 2 else None
     return first[known]
 
 

@@ -6,6 +6,7 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
@@ -46,7 +47,10 @@ def steps_along_scaled_gradients(seen: Seen) -> Bite | None:
 
     With `unscale_` before it, or a scale of 1, it is right, and so is a second optimizer whose own loss is not scaled.
     """
-    shared, log = seen.history.shared["scaler"], _log(seen)
+    shared = seen.history.shared["scaler"]
+    if "scale" not in shared and seen.moment != SCALE:
+        return None
+    log = _log(seen)
     entry = _entry(seen)
     if entry is None:
         return None
@@ -134,11 +138,12 @@ def _is_in_scaler() -> bool:
 
 def _since(log: deque[Entry], moment: str, subject: int) -> list[Entry]:
     """What came between the same moment before and the last entry, which it is itself."""
-    entries = list(log)[:-1]
-    for n in range(len(entries) - 1, -1, -1):
-        if entries[n].moment == moment and entries[n].subject == subject:
-            return entries[n + 1 :]
-    return entries
+    since: list[Entry] = []
+    for entry in islice(reversed(log), 1, None):
+        if entry.moment == moment and entry.subject == subject:
+            break
+        since.append(entry)
+    return since[::-1]
 
 
 @watch("clipping-before-unscale_-divides-the-allowed-norm-by-the-scale", SCALER_STEP, cheap=True)

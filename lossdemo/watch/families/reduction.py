@@ -201,7 +201,9 @@ def _empty(seen: Seen) -> Bite | None:
     return Bite(what, "leave such a batch out, or take reduction='sum' and divide by max(target.numel(), 1)")
 
 
-@watch("the-mean-of-mse-over-an-empty-batch-is-nan-and-its-gradient-zero", *MEANS, *BACKWARD, cheap=True)
+@watch(
+    "the-mean-of-mse-over-an-empty-batch-is-nan-and-its-gradient-zero", *MEANS, *BACKWARD, cheap=True, recalls=BACKWARD
+)
 def mean_of_nothing(seen: Seen) -> Iterable[Bite] | None:
     """A filter that leaves no sample of a batch, and the loss is trained on. A loss that is replaced is none."""
     if seen.moment in BACKWARD:

@@ -152,7 +152,9 @@ def _one_for_all(errors: Tensor) -> bool:
     return bool(apart <= slack) and bool(errors[0].max() - errors[0].min() > 100 * slack)
 
 
-@watch("a-nan-target-makes-mses-gradients-nan-behind-a-mask-of-zeros-too", *FOUR, *BACKWARD, cheap=True)
+@watch(
+    "a-nan-target-makes-mses-gradients-nan-behind-a-mask-of-zeros-too", *FOUR, *BACKWARD, cheap=True, recalls=BACKWARD
+)
 def target_that_is_nan(seen: Seen) -> Iterable[Bite] | None:
     """A missing measurement, or 0/0 in the targets. A batch that is left out for its NaN loss is none.
 
@@ -184,7 +186,9 @@ def column_of_targets_that_is_nan(seen: Seen) -> Bite | None:
     return Bite(f"{which} NaN", f"{seen.about('target')} · divide by y.std(0, correction=0).clamp(min=1e-8)")
 
 
-@watch("an-infinite-target-makes-mses-gradient-infinite-not-that-of-mae", FOUR[0], *BACKWARD, cheap=True)
+@watch(
+    "an-infinite-target-makes-mses-gradient-infinite-not-that-of-mae", FOUR[0], *BACKWARD, cheap=True, recalls=BACKWARD
+)
 def target_that_is_infinite_under_mse(seen: Seen) -> Iterable[Bite] | None:
     """The logarithm of 0, or a division by it, in the targets. A batch that is left out for its loss is none."""
     if seen.moment in BACKWARD:

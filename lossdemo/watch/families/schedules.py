@@ -191,8 +191,10 @@ def an_optimizer_of_a_schedule_steps(seen: Seen) -> None:
 def warms_up_from_a_rate_of_0(seen: Seen) -> Bite | None:
     """`t / n` for `(t + 1) / n` in a `LambdaLR`. One step that is lost of many hardly matters."""
     optimizer, rates = seen["self"], _rates(seen["self"])
+    if not rates or any(rates):
+        return None
     courses = [course for course in _courses(seen.history)["all"] if course.optimizer() is optimizer]
-    if len(courses) == 0 or not rates or any(rates) or any(course.stepped != 1 for course in courses):
+    if len(courses) == 0 or any(course.stepped != 1 for course in courses):
         return None
     if not any(group.get("initial_lr") for group in optimizer.param_groups):  # a rate that stays 0
         return None
@@ -233,7 +235,7 @@ def schedules_an_optimizer_that_no_longer_steps(seen: Seen) -> Bite | None:
 def steps_at_another_rate_than_the_loaded_schedule(seen: Seen) -> Iterator[Bite]:
     """A scheduler is restored without its optimizer. A rate that is set after loading is meant."""
     optimizer = seen["self"]
-    for course in _courses(seen.history)["all"]:
+    for course in seen.history.shared["schedules"].get("all", ()):
         if course.loaded is None or course.is_part or course.optimizer() is not optimizer:
             continue
         (rates, named, place), course.loaded = course.loaded, None

@@ -172,7 +172,13 @@ def ctc_drops_samples(seen: Seen) -> Bite | None:
     )
 
 
-@watch("without-zero_infinity-a-sample-too-short-for-ctc-can-make-weights-nan", CTC, BACKWARD, cheap=True)
+@watch(
+    "without-zero_infinity-a-sample-too-short-for-ctc-can-make-weights-nan",
+    CTC,
+    BACKWARD,
+    cheap=True,
+    recalls=(BACKWARD,),
+)
 def backward_from_an_infinite_ctc_loss(seen: Seen) -> Iterator[Bite]:
     """A sample with fewer frames than its labels need. A loss that is not used for a backward does no harm."""
     yield from _at_backward(seen, "ctc infinite", _infinite)
