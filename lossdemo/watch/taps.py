@@ -82,7 +82,7 @@ class AsItIs:
         self.plain = torch._C.DisableTorchFunction()
         self.plain.__enter__()
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         self.plain.__exit__(*error)
         if self.enabled:
             torch._C._set_grad_enabled(True)
