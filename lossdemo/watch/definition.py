@@ -75,6 +75,7 @@ def watch(
     cheap: bool = False,
     note: bool = False,
     recalls: tuple[str, ...] = (),
+    when: Callable[[History], bool] | None = None,
 ) -> Callable[[Look], Look]:
     """Add the decorated function to WATCHES.
 
@@ -86,11 +87,12 @@ def watch(
         cheap: Look at each call: for what compares no values, or one number.
         note: What is seen is only suspicious, and shown where notes are asked for.
         recalls: Those of the moments at which there is nothing to see unless `seen.memory` has something.
+        when: Whether there is anything to see now; asked once for watches that follow one another.
     """
 
     def register(look: Look) -> Look:
         doc = inspect.getdoc(look) or ""
-        WATCHES.append(Watch(look.__name__, claim, moments, doc, look, before, cheap, note, recalls=recalls))
+        WATCHES.append(Watch(look.__name__, claim, moments, doc, look, before, cheap, note, when, recalls))
         return look
 
     return register

@@ -37,8 +37,10 @@ def number(loss: Any) -> float | None:
 
 def may_be_infinite(seen: Seen) -> bool:
     """Whether to look for what makes a loss NaN or infinite: it is, or a look would cost too much at each call."""
-    value = number(seen.result)
-    return is_turn(seen) if value is None else not math.isfinite(value)
+    if "infinite" not in seen.found:
+        value = number(seen.result)
+        seen.found["infinite"] = is_turn(seen) if value is None else not math.isfinite(value)
+    return seen.found["infinite"]
 
 
 def follow(seen: Seen, bite: Bite | None) -> None:

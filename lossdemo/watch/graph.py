@@ -35,9 +35,23 @@ VIEWS = frozenset(
 )
 
 
+_OPERATIONS: dict[type, str] = {}
+
+
 def operation(node: Any) -> str:
     """The name of a node as one thinks of it: Softmax for SoftmaxBackward0."""
-    return node.name().rpartition("::")[2].rstrip("0123456789").removesuffix("Backward") if node is not None else ""
+    if node is None:
+        return ""
+    kind = type(node)
+    known = _OPERATIONS.get(kind)
+    if known is None:
+        known = node.name().rpartition("::")[2].rstrip("0123456789").removesuffix("Backward")
+        if not kind.__flags__ & _MADE and kind.__name__ != "CppFunction":  # torch's own have a type each
+            _OPERATIONS[kind] = known
+    return known
+
+
+_MADE = 1 << 9  # the flag of a type that was made at run time, as that of somebody's autograd.Function
 
 
 def made_by(tensor: Any) -> str:

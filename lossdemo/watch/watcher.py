@@ -90,7 +90,7 @@ class Moment:
     def __init__(self, name: str, before: bool, watches: list[Watch]) -> None:
         self.name, self.before, self.watches = name, before, watches
         self.is_observed = name in OBSERVED and not before
-        rests = name not in OBSERVED and all(watch.when for watch in watches)
+        rests = name not in OBSERVED and all(watch.when and not watch.claim for watch in watches)
         self.whens = [watch.when for watch in watches if watch.when] if rests else []
         self.spots: dict[Place, Spot] = {}
 
@@ -150,8 +150,13 @@ class Watcher:
 
     def _show(self, watches: list[Turn], seen: Seen, count: int) -> None:
         seen.count = count
+        asked, is_on = None, True
         for watch, memory, recalls in watches:
             if recalls and not memory:
+                continue
+            if watch.when is not asked:
+                asked, is_on = watch.when, watch.when is None or watch.when(self.history)
+            if not is_on:
                 continue
             seen.memory = memory
             try:

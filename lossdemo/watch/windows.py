@@ -184,6 +184,14 @@ def ledger(history: History) -> Ledger:
     return shared["ledger"]
 
 
+def window_of(seen: Seen) -> Window:
+    """That of the optimizer whose step, or whose making, is looked at."""
+    found = seen.found.get("window")
+    if found is None:
+        found = seen.found["window"] = ledger(seen.history).window(seen["self"], seen.place)
+    return found
+
+
 @record(MADE)
 def an_optimizer_is_made(seen: Seen) -> None:
     """Its window begins."""
@@ -280,7 +288,7 @@ def a_step_begins(seen: Seen) -> None:
 def a_step_is_over(seen: Seen) -> None:
     """The gradients that it used, as it left them."""
     book, optimizer = ledger(seen.history), seen["self"]
-    window = book.window(optimizer, seen.place)
+    window = window_of(seen)
     window.taken += 1
     if window.taken == 1:
         window.backwards_at_first = window.backwards

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lossdemo.watch.definition import STEP, Bite, record, watch
 from lossdemo.watch.seen import Seen
-from lossdemo.watch.windows import BACKWARD, Mark, gradient, has_slope, ledger, mark
+from lossdemo.watch.windows import BACKWARD, Mark, gradient, has_slope, ledger, mark, window_of
 
 CLIP = "torch.nn.utils.clip_grad_norm_"
 FEW, CALLS = 4, 8  # parameters, and calls of clipping, that are looked at
@@ -97,7 +97,7 @@ def clips_between_batches_that_add_up(seen: Seen) -> Bite | None:
 @watch("unless-cleared-gradients-left-over-at-an-epochs-end-join-the-next-step", STEP, cheap=True)
 def leaves_gradients_to_the_next_epoch(seen: Seen) -> Bite | None:
     """A step after every k-th batch, and batches left over at an epoch's end. Windows that go on across it are none."""
-    window = ledger(seen.history).window(seen["self"], seen.place)
+    window = window_of(seen)
     if len(window.counts) < 3 or not window.counts[-1][1]:
         return None
     *earlier, (number, left) = window.counts

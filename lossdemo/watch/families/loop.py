@@ -13,21 +13,17 @@ from lossdemo.watch.definition import END, STEP, Bite, record, watch
 from lossdemo.watch.graph import VIEWS, operation
 from lossdemo.watch.place import Place
 from lossdemo.watch.seen import Seen
-from lossdemo.watch.windows import CLIPS, EVERY, FIRST, MADE, Window, has_slope, ledger
+from lossdemo.watch.windows import CLIPS, EVERY, FIRST, MADE, has_slope, ledger, window_of
 
 ADDED = "torch.optim.Optimizer.add_param_group"
 CLEARS = "zero_grad-may-stand-anywhere-but-between-backward-and-step"
 TOGETHER = "clip_grad_norm_-multiplies-every-gradient-by-the-same-factor"
 
 
-def _window(seen: Seen) -> Window:
-    return ledger(seen.history).window(seen["self"], seen.place)
-
-
 @watch("under-plain-sgd-a-forgotten-zero_grad-is-momentum-10", STEP, cheap=True)
 def steps_on_gradients_of_earlier_steps(seen: Seen) -> Bite | None:
     """A loop without `zero_grad`, or one that clears another module. Batches that add up until a step are right."""
-    window = _window(seen)
+    window = window_of(seen)
     if not window.found_stale:
         return None
     last = seen.memory.get(window.number)
@@ -44,7 +40,7 @@ def steps_on_gradients_of_earlier_steps(seen: Seen) -> Bite | None:
 @watch(CLEARS, STEP, cheap=True)
 def clears_gradients_before_they_are_used(seen: Seen) -> Bite | None:
     """`zero_grad` between `backward` and `step`. Single batches that are left out, as after a NaN, are none."""
-    window = _window(seen)
+    window = window_of(seen)
     times, all_so_far = seen.memory.get(window.number, (0, True))
     if window.found_cleared:
         times += 1
@@ -69,7 +65,7 @@ class _Evaluations:
 @watch(CLEARS, STEP, cheap=True)
 def does_not_clear_gradients_in_a_closure(seen: Seen) -> Bite | None:
     """A closure for LBFGS without `zero_grad`. A closure that adds up batches, and clears them first, is right."""
-    window = _window(seen)
+    window = window_of(seen)
     if window.kind != "LBFGS":
         return None
     optimizer = window.ref()
@@ -93,7 +89,7 @@ def _evaluated(optimizer: Any) -> int:
 @watch("a-parameter-held-by-two-optimizers-is-moved-by-the-step-of-each", STEP, cheap=True)
 def steps_on_a_gradient_that_another_optimizer_used(seen: Seen) -> Bite | None:
     """An encoder in the optimizers of two models. Optimizers that share a module and clear in between are right."""
-    window = _window(seen)
+    window = window_of(seen)
     if not window.found_used or window.other is None:
         return None
     return Bite(
@@ -166,7 +162,7 @@ def a_clip_finds_nothing(seen: Seen) -> None:
 @watch("on-a-used-up-generator-clip_grad_norm_-clips-nothing-and-only-warns", STEP, cheap=True)
 def clips_before_backward(seen: Seen) -> Bite | None:
     """Clipping right after `zero_grad`. A first call of many, or parameters that wait for their turn, are none."""
-    window = _window(seen)
+    window = window_of(seen)
     place, backwards = seen.history.shared["clips of nothing"].get(window.number, (None, 0))
     if place is None or not window.with_gradient or window.backwards == backwards:
         seen.memory.pop(window.number, None)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lossdemo.watch.definition import STEP, Bite, record, watch
 from lossdemo.watch.graph import VIEWS, leaves, nodes, operation
+from lossdemo.watch.history import History
 from lossdemo.watch.place import Place
 from lossdemo.watch.saved import all_saved, saved
 from lossdemo.watch.seen import Seen
@@ -54,6 +55,16 @@ def _state(seen: Seen) -> _State:
     return shared["state"]
 
 
+def _has_slopes(history: History) -> bool:
+    state = history.shared["nan"].get("state")
+    return state is not None and bool(state.slopes)
+
+
+def _is_bad(history: History) -> bool:
+    state = history.shared["nan"].get("state")
+    return state is not None and (state.fault is not None or state.was_bad or state.told)
+
+
 def is_told(seen: Seen) -> None:
     """Another watch has said why gradients are NaN: what follows from it is not said again."""
     _state(seen).told = True
@@ -67,23 +78,12 @@ def reads_the_graph(seen: Seen) -> None:
     is_turn = seen.count < FIRST or seen.count % seen.history.every == 0
     if is_turn or (state.risky.get(seen.place) and (seen.count < 100 or seen.count % 4 == 0)):
         graph = _graph(starts)
-        slopes = [node for node in graph if _kind(node) in SLOPES or _kind(node) == "NanToNum"]
+        slopes = [node for node in graph if operation(node) in SLOPES or operation(node) == "NanToNum"]
         state.risky[seen.place] = bool(slopes) and len(graph) <= SMALL and starts[0].is_cpu
         if slopes:
             state.slopes = _infinite_slopes(graph, slopes)
     if seen.moment == BACKWARD and _is_number(starts) and (is_turn or starts[0].is_cpu):
         _judge(seen, state, starts[0], starts[0].item())
-
-
-_KINDS: dict[type, str] = {}
-
-
-def _kind(node: Any) -> str:
-    """The operation of a node; those of torch have a type each, so their names are taken apart once."""
-    known = _KINDS.get(type(node))
-    if known is None:
-        known = _KINDS[type(node)] = operation(node)
-    return known
 
 
 def _graph(starts: list[Tensor]) -> list[Any]:
@@ -161,7 +161,7 @@ def _infinite_slopes(graph: list[Any], slopes: list[Any]) -> dict[str, str]:
     users: dict[Any, list[tuple[Any, int]]] = defaultdict(list)
     found: dict[str, str] = {}
     for node in slopes:
-        kind = _kind(node)
+        kind = operation(node)
         if kind == "Pow" and not _is_root(node):
             continue
         name, is_infinite = SLOPES.get(kind, ("self", lambda t: ~t.isfinite()))
@@ -297,7 +297,9 @@ def _of_slope(seen: Seen, *kinds: str) -> str:
     return state.slopes[why]
 
 
-@watch("torchwhere-does-not-stop-a-nan-gradient-from-the-branch-not-taken", BACKWARD, GRAD, cheap=True)
+@watch(
+    "torchwhere-does-not-stop-a-nan-gradient-from-the-branch-not-taken", BACKWARD, GRAD, cheap=True, when=_has_slopes
+)
 def where_over_an_infinite_slope(seen: Seen) -> Bite | None:
     """The dangerous operation guarded behind it by where or masked_fill, not before it. The double where is right."""
     words = _of_slope(seen, "where", "where, finite")
@@ -309,7 +311,7 @@ def where_over_an_infinite_slope(seen: Seen) -> Bite | None:
     )
 
 
-@watch("a-loss-of-nan-made-0-by-nan_to_num-can-still-have-nan-gradients", BACKWARD, GRAD, cheap=True)
+@watch("a-loss-of-nan-made-0-by-nan_to_num-can-still-have-nan-gradients", BACKWARD, GRAD, cheap=True, when=_has_slopes)
 def nan_to_num_over_an_infinite_slope(seen: Seen) -> Bite | None:
     """The NaN in the loss replaced, and not what it came from."""
     words = _of_slope(seen, "nan_to_num")
@@ -318,7 +320,7 @@ def nan_to_num_over_an_infinite_slope(seen: Seen) -> Bite | None:
     return Bite(f"gradients are NaN: {words}, and 0 · NaN is NaN", "leave such entries out first: x[x.isfinite()]")
 
 
-@watch("logx--mask-and-logxmask-have-nan-gradients-at-a-masked-0", BACKWARD, GRAD, cheap=True)
+@watch("logx--mask-and-logxmask-have-nan-gradients-at-a-masked-0", BACKWARD, GRAD, cheap=True, when=_has_slopes)
 def mask_over_an_infinite_slope(seen: Seen) -> Bite | None:
     """A mask applied to the logarithm, the root or the quotient, and not to its argument."""
     words = _of_slope(seen, "mask", "mask, finite")
@@ -330,7 +332,7 @@ def mask_over_an_infinite_slope(seen: Seen) -> Bite | None:
     )
 
 
-@watch("xsquaresumsqrt-has-gradient-nan-at-0-xnorm-has-0", BACKWARD, GRAD, cheap=True)
+@watch("xsquaresumsqrt-has-gradient-nan-at-0-xnorm-has-0", BACKWARD, GRAD, cheap=True, when=_has_slopes)
 def root_of_squares_that_are_0(seen: Seen) -> Bite | None:
     """A length or distance written out, of a vector that is 0. A number inside the root keeps it from 0."""
     words = _of_slope(seen, "root")
@@ -343,7 +345,7 @@ def root_of_squares_that_are_0(seen: Seen) -> Bite | None:
     )
 
 
-@watch("with-gamma-in-0-1-focal-gradients-are-nan-where-p-rounds-to-1", BACKWARD, GRAD, cheap=True)
+@watch("with-gamma-in-0-1-focal-gradients-are-nan-where-p-rounds-to-1", BACKWARD, GRAD, cheap=True, when=_has_slopes)
 def power_below_1_times_a_loss(seen: Seen) -> Bite | None:
     """A focal loss with a gamma between 0 and 1, and a row of which the model is sure."""
     words = _of_slope(seen, "focal")
@@ -441,13 +443,13 @@ def clips_an_infinite_gradient_and_steps(seen: Seen) -> Bite | None:
     )
 
 
-@watch("plain-sgd-that-diverges-on-w-has-a-loss-of-inf-before-one-of-nan", STEP, cheap=True)
+@watch("plain-sgd-that-diverges-on-w-has-a-loss-of-inf-before-one-of-nan", STEP, cheap=True, when=_is_bad)
 def the_loss_diverges(seen: Seen) -> Bite | None:
     """A learning rate that is too high: the loss grows until it is infinite."""
     return _fault(seen, "diverged")
 
 
-@watch("with-mse-one-nan-input-makes-all-relu-mlp-weights-nan-in-one-sgd-step", STEP, cheap=True)
+@watch("with-mse-one-nan-input-makes-all-relu-mlp-weights-nan-in-one-sgd-step", STEP, cheap=True, when=_is_bad)
 def data_that_is_not_finite(seen: Seen) -> Bite | None:
     """A missing value in the data, or a division by a standard deviation of 0, that a step is taken with."""
     return _fault(seen, "data")
@@ -475,7 +477,7 @@ def a_step_makes_parameters_not_finite(seen: Seen) -> Bite | None:
     )
 
 
-@watch("a-nan-in-adams-state-makes-restored-weights-nan-restore-the-state-too", STEP, cheap=True)
+@watch("a-nan-in-adams-state-makes-restored-weights-nan-restore-the-state-too", STEP, cheap=True, when=_is_bad)
 def restored_weights_under_a_spoilt_state(seen: Seen) -> Bite | None:
     """Weights loaded again after a NaN, and the optimizer kept."""
     state = _state(seen)

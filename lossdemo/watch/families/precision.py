@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import weakref
 from collections import deque
@@ -112,7 +113,9 @@ def _is_scaled(seen: Seen) -> bool:
     level, scaled = [one.grad_fn for one in losses], False
     for _ in range(4):
         level = [node for node in level if node is not None]
-        scaled = scaled or any("scaled" in marked(node) for node in level)
+        if any("scaled" in marked(node) for node in level):
+            scaled = True
+            break
         level = [parent for node in level for parent, _ in node.next_functions]
     if scaled and seen.count < LOOKED:
         shared.setdefault("reached", set()).update(id(leaf) for loss in losses for leaf in leaves(loss))
@@ -123,8 +126,8 @@ def _cuts(seen: Seen) -> bool:
     """Whether a clip cut finite gradients, and does not only measure."""
     if seen.moment.endswith("value_"):
         return True
-    norm = seen.result
-    return bool(norm.isfinite()) and float(norm) > float(seen["max_norm"])
+    norm = float(seen.result)
+    return math.isfinite(norm) and norm > float(seen["max_norm"])
 
 
 def _is_in_scaler() -> bool:

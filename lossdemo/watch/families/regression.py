@@ -271,7 +271,9 @@ def root_of_a_sum_of_squares_of_0(seen: Seen) -> Bite | None:
 
 def _roots_at_0(seen: Seen, kind: str) -> tuple[int, int]:
     """How many roots of squares are taken at 0, of how many: of means of squares, or of others."""
-    if seen.moment != HOOKS and not is_turn(seen) and not any(_may_be_0(root) for root in roots(seen)):
+    if "roots at 0" not in seen.found:
+        seen.found["roots at 0"] = seen.moment == HOOKS or is_turn(seen) or any(map(_may_be_0, roots(seen)))
+    if not seen.found["roots at 0"]:
         return 0, 0
     for node in top(seen):
         zeros = _zeros_under_root(node)

@@ -207,7 +207,7 @@ def warms_up_from_a_rate_of_0(seen: Seen) -> Bite | None:
 @watch("optimizers-refuse-an-empty-list-and-a-negative-lr-but-not-in-a-group", STEP, cheap=True)
 def steps_at_a_rate_that_a_schedule_made_negative(seen: Seen) -> Bite | None:
     """A `LambdaLR` that falls below 0 at its end. A negative rate that was given to a group may be meant."""
-    rates = [(g["lr"], g.get("initial_lr")) for g in seen["self"].param_groups]
+    rates = [(g["lr"], g["initial_lr"]) for g in seen["self"].param_groups if "initial_lr" in g]
     below = [
         rate for rate, first in rates if isinstance(rate, float) and isinstance(first, float | int) and rate < 0 < first
     ]
