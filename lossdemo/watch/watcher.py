@@ -97,6 +97,7 @@ class Watcher:
         }
         self.spots: dict[tuple[str, bool, Place], Spot] = {}
         self.memories: dict[str, dict[Any, Any]] = defaultdict(dict)
+        self.at_end: set[tuple[str, str, int]] = set()  # what was said first at the end of the whole run
         self.is_gone = False
         self._stack = ExitStack()
         findings.looks = self._looks_of
@@ -136,6 +137,9 @@ class Watcher:
                 bites = watch.look(seen)
                 if bites is not None:
                     for bite in [bites] if isinstance(bites, Bite) else bites:
+                        place = bite.place or seen.place
+                        if seen.moment == END and (watch.name, place.file, place.line) not in self.findings.known:
+                            self.at_end.add((watch.name, place.file, place.line))
                         self.findings.add(watch, bite.place or seen.place, bite, self.history.steps)
                         self.history.told.add(watch.claim)
             except Exception as error:  # of the watch, which is no matter of the script's
@@ -144,19 +148,24 @@ class Watcher:
     def end(self) -> None:
         """Look at what became of it all."""
         if not self.is_gone:
+            last = sorted(self.looks[END, False], key=lambda watch: watch.note)  # a note can follow from a finding
             seen = Seen(END, Call(), None, self.history, Place("", 0), None)
             with taps.as_it_is():
-                taps.quietly([partial(self._show, self.looks[END, False], seen, 0)])
+                taps.quietly([partial(self._show, last, seen, 0)])
 
-    def _looks_of(self, found: Finding) -> int:
-        """How often the watch looked at the place of what it found."""
-        spots = [spot for (_, _, at), spot in self.spots.items() if (at.file, at.line) == (found.file, found.line)]
-        return sum(
-            spot.calls if watch.cheap else spot.turns
-            for spot in spots
+    def _looks_of(self, found: Finding) -> tuple[int, int, int]:
+        """How often the watch looked at the place of what it found, how often it was called, and all steps."""
+        if (found.watch, found.file, found.line) in self.at_end:
+            return 0, 0, self.history.steps
+        mine = [
+            (spot.calls if watch.cheap else spot.turns, spot.calls)
+            for (_, _, at), spot in self.spots.items()
+            if (at.file, at.line) == (found.file, found.line)
             for watch in spot.every
             if watch.name == found.watch
-        )
+        ]
+        looked, calls = (sum(numbers) for numbers in zip(*mine)) if mine else (found.looked or 1, 1)
+        return looked, calls, self.history.steps
 
     @contextmanager
     def installed(self) -> Generator[None]:

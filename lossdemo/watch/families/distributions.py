@@ -59,6 +59,8 @@ def kl_of_what_is_no_log_probability(seen: Seen) -> Bite | None:
     advice = f"{seen.about('input')} · pass z.log_softmax(1)"
     maker = made_by(input)
     if maker in ("Softmax", "Sigmoid") or _sums_to_1(input):
+        if not seen["log_target"] and _sums_to_1(input) and not (target > 0).any():
+            return None  # the two are swapped, which another watch says
         return Bite("KLDivLoss's input is probabilities, and it expects their logarithms", advice)
     wanted = _sums_to_1(target.exp() if seen["log_target"] else target)
     if not wanted:

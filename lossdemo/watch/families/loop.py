@@ -28,7 +28,7 @@ def _window(seen: Seen) -> Window:
 def steps_on_gradients_of_earlier_steps(seen: Seen) -> Bite | None:
     """A loop without `zero_grad`, or one that clears another module. Batches that add up until a step are right."""
     window = _window(seen)
-    if not window.found_stale:
+    if not window.found_stale or (window.kind == "LBFGS" and CLEARS in seen.history.told):
         return None
     last = seen.memory.get(window.number)
     seen.memory[window.number] = window.steps
