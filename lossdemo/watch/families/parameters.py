@@ -30,8 +30,7 @@ UNHELD = frozenset(
 MADE_ANEW = "torchtensor-of-losses-drops-their-graph-and-torchstack-keeps-it"
 LOSSES = tuple(
     f"torch.nn.functional.{name}"
-    for name in ("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss")
-    + ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+    for name in "cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy binary_cross_entropy_with_logits".split()
 )
 FIRST = 5  # steps whose gradients are looked at, before it is one in so many alone
 CONTAINERS = (list, tuple, dict, set)
