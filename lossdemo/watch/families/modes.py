@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -308,7 +309,7 @@ def _measured(seen: Seen) -> Iterator[Bite]:
     for place in dict.fromkeys(place for one in every for place in one.steps):
         layers = [one for one in every if place in one.steps]
         steps = layers[0].steps[place]
-        if all(later - step > 1 for step, later in zip(steps, steps[1:])):
+        if all(later - step > 1 for step, later in pairwise(steps)):
             kinds = ", ".join(f"{number} {kind}" for kind, number in Counter(one.kind for one in layers).items())
             what = f"{kinds} in training mode, in a pass without gradients after {steps[0]} steps"
             yield Bite(what, "for a validation call model.eval() before it, and model.train() after it", place)

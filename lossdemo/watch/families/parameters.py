@@ -28,9 +28,10 @@ UNHELD = frozenset(
     ]
 )
 MADE_ANEW = "torchtensor-of-losses-drops-their-graph-and-torchstack-keeps-it"
+SCORED = ("cross_entropy", "nll_loss")
 LOSSES = tuple(
     f"torch.nn.functional.{name}"
-    for name in "cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy binary_cross_entropy_with_logits".split()
+    for name in (*SCORED, "mse_loss", "l1_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
 )
 FIRST = 5  # steps whose gradients are looked at, before it is one in so many alone
 CONTAINERS = (list, tuple, dict, set)
@@ -51,6 +52,7 @@ class Census:
         self.named: list[tuple[str, list[int]]] = []
         self.owned: dict[int, str] = {}  # of a loss that owns parameters
         self.held: set[int] = set()
+        self.plain: set[int] = set()  # tensors that require a gradient, and are attributes of a module
         modules: list[nn.Module] = []
         for one in gc.get_objects():
             if issubclass(type(one), nn.Module) and "_modules" in one.__dict__:
@@ -71,6 +73,8 @@ class Census:
         if kind == "LinearCrossEntropyLoss":
             self.owned |= {id(p): kind for p in module.parameters()}
         for name, value in module.__dict__.items():
+            if type(value) is Tensor and value.requires_grad and value.is_leaf:
+                self.plain.add(id(value))
             if type(value) in CONTAINERS and not name.startswith("_"):
                 layers = _modules_in(value)
                 if len(layers) > 1:
@@ -159,7 +163,7 @@ def steps_with_the_optimizer_of_another_copy(seen: Seen) -> Iterable[Bite] | Non
     if not held or any(p.grad is not None for p in known.parameters()):
         seen.memory[known] = None
         return None
-    unheld = _unheld(seen)
+    unheld = [] if any(_was_trained(seen, p) for p in held) else _unheld(seen)  # a gradient can have been cleared
     if not unheld or not _is_copy(seen, held, unheld):
         return None
     latest = max(seen.history.parameters[id(p)].last for p in unheld)
@@ -259,10 +263,16 @@ def leaves_the_layer_of_a_loss_out(seen: Seen) -> Iterable[Bite] | None:
 
 @watch(MOVED, STEP, END, note=True)
 def leaves_parameters_with_gradients_unheld(seen: Seen) -> Iterable[Bite] | None:
-    """A part of the model that was forgotten, or a head warmed up alone, whose backbone was not frozen."""
+    """A part of the model that was forgotten, or a tensor in it that is no `nn.Parameter`.
+
+    A head that is warmed up alone, with a backbone that was not frozen, may be meant.
+    """
     if seen.moment == END:
         return [] if UNHELD & seen.history.told else list(_at_end(seen))
-    unheld: list[Tensor] = [p for p in _unheld(seen) if isinstance(p, nn.Parameter)]
+    unheld = _unheld(seen)
+    if not all(isinstance(p, nn.Parameter) for p in unheld):
+        census = _census(seen, unheld)
+        unheld = [p for p in unheld if isinstance(p, nn.Parameter) or (census and id(p) in census.plain)]
     known, last = _known(seen), seen.history.parameters
     seen.memory[known] = None
     walked = [last[id(p)].last for p in known.parameters() if _was_trained(seen, p)]
