@@ -176,7 +176,7 @@ def wrong_probabilities_of_0_or_1(seen: Seen) -> Bite | None:
         return None
     return Bite(
         f"{wrong.sum().item()} of {input.numel()} probabilities are exactly 0 or 1, and wrong: each costs 100, and its"
-        " gradient is a million million before the mean",
+        " gradient is 1e12 before the mean",
         f"{seen.about('input')} · keep the logits for binary_cross_entropy_with_logits, or clamp well inside 0 and 1",
     )
 

@@ -127,9 +127,9 @@ def clips_a_used_up_generator(seen: Seen) -> Bite | None:
     if not isinstance(parameters, types.GeneratorType):
         return None
     if inspect.getgeneratorstate(parameters) == inspect.GEN_CLOSED:
-        return Bite("a generator that is used up is clipped: no gradient is", _anew(seen))
+        return Bite("the generator of parameters is used up: no gradient is clipped", _anew(seen))
     if inspect.getgeneratorstate(parameters) == inspect.GEN_SUSPENDED:
-        return Bite("a generator that has been read from is clipped: its first gradients are not", _anew(seen))
+        return Bite("the generator of parameters has been read from: its first gradients are not clipped", _anew(seen))
     return None
 
 

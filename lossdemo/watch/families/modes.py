@@ -155,7 +155,7 @@ def moves_the_statistics_of_a_frozen_batchnorm(seen: Seen) -> Iterable[Bite] | N
         moved = [one for one in seen.memory.values() if isinstance(one, Frozen) and one.is_for_good()]
         first: dict[Place, Frozen] = {one.place: one for one in reversed(moved)}
         number = f"{len(moved)} frozen BatchNorm layer{'s' * (len(moved) != 1)}"
-        what = f"{number} moved their running mean and variance: weight and bias are frozen, the mode is training"
+        what = f"the running mean and variance of {number} moved: weight and bias are frozen, the mode is training"
         return [Bite(what, "call eval() on the frozen part after each model.train()", place) for place in first]
     layer, turns = _self(seen), seen.history.shared["turns of a frozen BatchNorm"]
     known = seen.memory.get(id(layer))

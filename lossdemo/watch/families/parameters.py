@@ -172,7 +172,7 @@ def steps_with_the_optimizer_of_another_copy(seen: Seen) -> Iterable[Bite] | Non
         f"{_count(len(held), 'parameter')} of the {known.kind} made here got no gradient at any step, while"
         f" {len(moved)} that no optimizer holds did, of a model with the same shapes"
     )
-    advice = f"{seen.history.names(moved)} do not move · make the optimizer after the model is copied or made anew"
+    advice = f"not moved: {seen.history.names(moved)} · make the optimizer after the model is copied or made anew"
     seen.memory[known] = Told(Bite(what, advice, known.place))
     return None
 
@@ -217,7 +217,7 @@ def trains_layers_that_came_after_the_optimizer(seen: Seen) -> Iterable[Bite] | 
         what = f"{_count(len(new), 'parameter')} were unfrozen after the {known.kind} had been made, and get gradients"
         what += ", but no optimizer holds them"
     if new:
-        advice = f"{seen.history.names(new)} do not move · make the optimizer after that, or call add_param_group"
+        advice = f"not moved: {seen.history.names(new)} · make the optimizer last, or call add_param_group"
         seen.memory[known] = Told(Bite(what, advice, known.place))
     return None
 
@@ -238,8 +238,10 @@ def trains_layers_in_a_plain_list(seen: Seen) -> Iterable[Bite] | None:
     lost = [p for p in lost if held & census.hidden[id(p)][2]]
     if lost:
         kind, name, _ = census.hidden[id(lost[0])]
-        what = f"{_count(len(lost), 'parameter')} of the layers in {kind}.{name} get gradients and are in no optimizer"
-        advice = f"a plain {name} registers no layers, so parameters() does not yield theirs · make it an nn.ModuleList"
+        what = f"no optimizer holds {_count(len(lost), 'parameter')} with gradients, of the layers in {kind}.{name}"
+        advice = (
+            f"`{name}` is a plain list or dict, and parameters() does not yield its layers · make it an nn.ModuleList"
+        )
         seen.memory[known] = Told(Bite(what, f"{advice} or nn.ModuleDict", known.place))
     return None
 
@@ -255,7 +257,7 @@ def leaves_the_layer_of_a_loss_out(seen: Seen) -> Iterable[Bite] | None:
     census = _census(seen, unheld) if unheld else None
     lost = [p for p in unheld if census and id(p) in census.owned and id(p) not in census.held]
     if lost and any(p.grad is not None for p in known.parameters()):
-        what = f"{_count(len(lost), 'parameter')} of LinearCrossEntropyLoss get gradients and are in no optimizer"
+        what = f"no optimizer holds {_count(len(lost), 'parameter')} of LinearCrossEntropyLoss, with gradients"
         advice = "the last layer keeps its first values · give the optimizer criterion.parameters() as well"
         seen.memory[known] = Told(Bite(what, advice, known.place))
     return None
@@ -278,8 +280,8 @@ def leaves_parameters_with_gradients_unheld(seen: Seen) -> Iterable[Bite] | None
     walked = [last[id(p)].last for p in known.parameters() if _was_trained(seen, p)]
     unheld = [p for p in unheld if walked and last[id(p)].last >= max(walked)]  # by the same backward as what is held
     if unheld:
-        what = f"{_count(len(unheld), 'parameter')} get gradients and are in no optimizer"
-        advice = f"{seen.history.names(unheld)} do not move · freeze what is not to be trained"
+        what = f"no optimizer holds {_count(len(unheld), 'parameter')} with gradients"
+        advice = f"not moved: {seen.history.names(unheld)} · give them to the optimizer, or freeze them"
         seen.memory[known] = Told(Bite(what, advice, seen.place))
     return None
 
