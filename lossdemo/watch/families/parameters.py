@@ -15,6 +15,7 @@ from lossdemo.watch.definition import END, STEP, Bite, record, watch
 from lossdemo.watch.history import Optimizer
 from lossdemo.watch.place import Place
 from lossdemo.watch.seen import Seen, shape
+from lossdemo.watch.windows import ledger
 
 CENSUSES = 6  # how often in a run the heap is searched for modules, which takes some tens of milliseconds
 MOVED = "a-check-after-step-says-why-a-parameter-did-not-move"
@@ -163,7 +164,9 @@ def steps_with_the_optimizer_of_another_copy(seen: Seen) -> Iterable[Bite] | Non
     if not held or any(p.grad is not None for p in known.parameters()):
         seen.memory[known] = None
         return None
-    unheld = [] if any(_was_trained(seen, p) for p in held) else _unheld(seen)  # a gradient can have been cleared
+    if ledger(seen.history).window(seen["self"], seen.place).reached:  # a gradient was there, and has been cleared
+        return None
+    unheld = _unheld(seen)
     if not unheld or not _is_copy(seen, held, unheld):
         return None
     latest = max(seen.history.parameters[id(p)].last for p in unheld)
