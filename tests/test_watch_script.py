@@ -291,7 +291,7 @@ def test_what_is_found_is_told_at_once_and_at_the_end(tmp_path: Path) -> None:
     assert plain.stderr == (
         "lossdemo: train.py:5  the loss pairs (3, 1) with (3,): 9 pairs\n"
         "lossdemo: 1 finding\n"
-        "train.py:5  the loss pairs (3, 1) with (3,): 9 pairs  [each of 3 times]\n"
+        "train.py:5  the loss pairs (3, 1) with (3,): 9 pairs  [each of 3 calls]\n"
         "    input (3, 1) · target (3,) · give both the same shape, as by target.view_as(input)\n"
         f"    lossdemo show {PAIRS}\n"
     )

@@ -18,7 +18,8 @@ class Finding(msgspec.Struct):
     """A claim that bit at one place.
 
     `count` calls of the `looked` at showed it, the first one at optimizer step `first` and the last at `last`, counted
-    from 0 steps taken. `rank` is the process of a distributed training, or None.
+    from 0 steps taken; of all `calls` some were not looked at. `looked` is 0 for what is said at the end of the whole
+    run. `steps` are those of the run. `rank` is the process of a distributed training, or None.
     """
 
     claim: str
@@ -33,6 +34,8 @@ class Finding(msgspec.Struct):
     last: int
     count: int = 1
     looked: int = 1
+    calls: int = 1
+    steps: int = 0
     rank: int | None = None
 
     @property
@@ -43,11 +46,16 @@ class Finding(msgspec.Struct):
     @property
     def how_often(self) -> str:
         """In words."""
-        if self.line == 0 or self.looked == 1:
-            return "" if self.first == 0 or self.line == 0 else f"[after step {self.first}]"
-        if self.count == self.looked:
-            return f"[each of {self.looked} times]"
-        return f"[{self.count} of {self.looked} times, first after step {self.first}]"
+        if self.line == 0 or self.looked == 0:
+            return ""
+        since = f"first after step {self.first}" if self.first else "first before any step"
+        if self.calls == 1:
+            return f"[after step {self.first}]" if self.first else ""
+        if self.count < self.looked:
+            return f"[seen at {self.count} of {self.looked} calls, {since}]"
+        if self.looked < self.calls:
+            return f"[each of the {self.looked} calls looked at, of {self.calls}]"
+        return "[every step]" if self.calls == self.steps else f"[each of {self.calls} calls]"
 
     def says_as(self, other: Finding) -> bool:
         """Whether both are about one claim at one line."""
@@ -71,7 +79,8 @@ class Findings:
     def __init__(self, ignored: Iterable[str] = (), notes: bool = False, stream: TextIO | None = None) -> None:
         self.ignored, self.notes, self.stream = set(ignored), notes, stream
         self.known: dict[tuple[str, str, int], Finding | None] = {}  # None: ignored at this line
-        self.looks: Callable[[Finding], int] = lambda found: found.looked  # how often its place was looked at
+        # How often its place was looked at, and called, and the steps of the run.
+        self.looks: Callable[[Finding], tuple[int, int, int]] = lambda found: (found.looked, found.calls, found.steps)
         self.new: Callable[[], None] = lambda: None  # called when something is found that was not known
         self.elsewhere: list[Finding] = []  # of other processes
         self.unheard: list[int] = []  # ranks that had not ended when the report was made
@@ -125,7 +134,9 @@ class Findings:
         """The same, with what several watches say of one claim at one line."""
         here = [found for found in self.known.values() if found]
         for found in here:
-            found.looked = max(self.looks(found), found.count)
+            looked, calls, found.steps = self.looks(found)
+            found.looked = max(looked, found.count) if looked else 0
+            found.calls = max(calls, found.looked)
         return [*here, *self.elsewhere]
 
     def claims(self) -> list[str]:

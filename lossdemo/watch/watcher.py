@@ -115,6 +115,7 @@ class Watcher:
         """Begin anew, with nothing seen; `is_complete` says that no module or optimizer of before is to be known."""
         self.findings, self.history = findings, History(self.every, is_complete=is_complete)
         self.memories: dict[str, dict[Any, Any]] = defaultdict(dict)
+        self.at_end: set[tuple[str, str, int]] = set()  # what was said first at the end of the whole run
         self.is_gone = False
         for moment in self.moments.values():
             moment.spots = {}
@@ -163,7 +164,10 @@ class Watcher:
                 bites = watch.look(seen)
                 if bites is not None:
                     for bite in [bites] if isinstance(bites, Bite) else bites:
-                        self.findings.add(watch, bite.place or seen.place, bite, self.history.steps)
+                        place = bite.place or seen.place
+                        if seen.moment == END and (watch.name, place.file, place.line) not in self.findings.known:
+                            self.at_end.add((watch.name, place.file, place.line))
+                        self.findings.add(watch, place, bite, self.history.steps)
                         self.history.told.add(watch.claim)
             except Exception as error:  # of the watch, which is no matter of the script's
                 self.findings.crashes.setdefault(watch.name, f"{type(error).__name__}: {error}")
@@ -171,20 +175,25 @@ class Watcher:
     def end(self) -> None:
         """Look at what became of it all."""
         if not self.is_gone:
+            turns = sorted(self._turns(self.moments[END, False]), key=lambda turn: turn[0].note)  # they may follow
             seen = Seen(END, Call(), None, self.history, Place("", 0), None)
             with taps.AsItIs():
-                taps.quietly([partial(self._show, self._turns(self.moments[END, False]), seen, 0)])
+                taps.quietly([partial(self._show, turns, seen, 0)])
 
-    def _looks_of(self, found: Finding) -> int:
-        """How often the watch looked at the place of what it found."""
-        return sum(
-            spot.calls if watch.cheap else spot.turns
+    def _looks_of(self, found: Finding) -> tuple[int, int, int]:
+        """How often the watch looked at the place of what it found, how often it was called, and all steps."""
+        if (found.watch, found.file, found.line) in self.at_end:
+            return 0, 0, self.history.steps
+        mine = [
+            (spot.calls if watch.cheap else spot.turns, spot.calls)
             for moment in self.moments.values()
             for watch in moment.watches
             if watch.name == found.watch
             for at, spot in moment.spots.items()
             if (at.file, at.line) == (found.file, found.line)
-        )
+        ]
+        looked, calls = (sum(numbers) for numbers in zip(*mine)) if mine else (found.looked or 1, 1)
+        return looked, calls, self.history.steps
 
     @contextmanager
     def installed(self) -> Generator[None]:

@@ -168,14 +168,15 @@ def half_sigmoids_that_round_to_the_wrong_label(seen: Seen) -> Bite | None:
 def wrong_probabilities_of_0_or_1(seen: Seen) -> Bite | None:
     """Probabilities that no sigmoid made, as clamped or learned ones. Behind a sigmoid another claim bites."""
     input, target = seen["input"], seen["target"]
-    if not input.requires_grad or entries_from(input) == "Sigmoid":
+    is_one_class = entries_from(input) == "Softmax" and input.shape[-1] == 1  # which another watch tells
+    if not input.requires_grad or entries_from(input) == "Sigmoid" or is_one_class:
         return None
     wrong = ((input == 0) & (target == 1)) | ((input == 1) & (target == 0))
     if weightless(seen, wrong):
         return None
     return Bite(
         f"{wrong.sum().item()} of {input.numel()} probabilities are exactly 0 or 1, and wrong: each costs 100, and its"
-        " gradient is a million million before the mean",
+        " gradient is 1e12 before the mean",
         f"{seen.about('input')} · keep the logits for binary_cross_entropy_with_logits, or clamp well inside 0 and 1",
     )
 

@@ -59,6 +59,8 @@ def kl_of_what_is_no_log_probability(seen: Seen) -> Bite | None:
     advice = f"{seen.about('input')} · pass z.log_softmax(1)"
     maker = made_by(input)
     if maker in ("Softmax", "Sigmoid") or _sums_to_1(input):
+        if not seen["log_target"] and _sums_to_1(input) and not (target > 0).any():
+            return None  # the two are swapped, which another watch says
         return Bite("KLDivLoss's input is probabilities, and it expects their logarithms", advice)
     wanted = _sums_to_1(target.exp() if seen["log_target"] else target)
     if not wanted:
@@ -89,7 +91,10 @@ def kl_target_in_the_other_form(seen: Seen) -> Bite | None:
             return None
         what = f"{many(int(below.sum()), below.numel(), 'entries of the target')} below 0, as logarithms are"
         if made_by(input) not in ("LogSoftmax", "Log", "LogSigmoid") and _sums_to_1(input):
-            return Bite(f"{what}, and the input is probabilities", "the prediction's logarithms come first")
+            return Bite(
+                f"{what}, and the input is probabilities",
+                "swap the two: the prediction's log_softmax comes first, the target second",
+            )
         return Bite(f"{what}: their logarithm is NaN", f"{seen.about('target')} · pass log_target=True, or softmax")
     if made_by(target) == "Softmax" or _sums_to_1(target):
         return Bite("with log_target=True the target is probabilities", f"{seen.about('target')} · log_target=False")

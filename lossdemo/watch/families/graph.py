@@ -17,6 +17,7 @@ from lossdemo.watch.seen import Seen, shape
 
 BACKWARD = "torch.autograd.backward"
 TOTAL = "a-recorded-sum-of-losses-keeps-the-graph-of-each-sum-item-instead"
+ROUND = 7  # graphs that a total holds at the end of each epoch, and lets go again
 DOZENS = 24  # steps whose graphs are alive at once, of losses that a backward has done with
 
 
@@ -40,6 +41,7 @@ class _Kept:
         self.graphs: deque[weakref.ref[_Alive]] = deque(maxlen=DOZENS)
         self.steps: set[int] = set()
         self.held = self.last = -1
+        self.rounds: list[int] = []  # how many were held whenever some were let go
 
 
 @watch(TOTAL, BACKWARD, END, cheap=True)
@@ -49,6 +51,8 @@ def a_total_keeps_every_graph(seen: Seen) -> Iterator[Bite]:
         for place, kept in seen.memory.items():
             if 8 <= kept.held == len(kept.steps) - 1 < DOZENS:
                 yield _held(kept.held, place)
+            elif any(one == other >= ROUND for one, other in zip(kept.rounds, kept.rounds[1:])):
+                yield _held(max(kept.rounds), place, f", again in each of {len(kept.rounds)} epochs")
         return
     losses = _losses(seen)
     if len(losses) != 1 or losses[0].grad_fn is None or seen["retain_graph"] or seen["create_graph"]:
@@ -60,7 +64,10 @@ def a_total_keeps_every_graph(seen: Seen) -> Iterator[Bite]:
     if step == kept.last:
         return
     alive = [one for one in (ref() for ref in kept.graphs) if one is not None]
-    kept.held, kept.last = sum(one.loss() is None for one in alive), step
+    held, kept.last = sum(one.loss() is None for one in alive), step
+    if held < kept.held and seen.count <= 2 * DOZENS:  # a total that begins anew in each epoch
+        kept.rounds.append(kept.held)
+    kept.held = held
     mark = _Alive(losses[0], step)
     for node in _top(losses[0].grad_fn):
         marks(node)["alive"] = mark
@@ -80,10 +87,10 @@ def _top(node: Any) -> list[Any]:
     return found
 
 
-def _held(number: int, place: Place | None) -> Bite:
+def _held(number: int, place: Place | None, again: str = "") -> Bite:
     return Bite(
-        f"the graphs of the last {number} losses looked at are still alive, after their backward: something adds up or"
-        " keeps the losses",
+        f"the graphs of the last {number} losses are still alive after their backward{again}: something adds the losses"
+        " up or keeps them",
         "add up numbers: total += loss.item(), or loss.detach()",
         place,
     )

@@ -24,7 +24,7 @@ TOGETHER = "clip_grad_norm_-multiplies-every-gradient-by-the-same-factor"
 def steps_on_gradients_of_earlier_steps(seen: Seen) -> Bite | None:
     """A loop without `zero_grad`, or one that clears another module. Batches that add up until a step are right."""
     window = window_of(seen)
-    if not window.found_stale:
+    if not window.found_stale or (window.kind == "LBFGS" and CLEARS in seen.history.told):
         return None
     last = seen.memory.get(window.number)
     seen.memory[window.number] = window.steps
@@ -123,9 +123,9 @@ def clips_a_used_up_generator(seen: Seen) -> Bite | None:
     if not isinstance(parameters, types.GeneratorType):
         return None
     if inspect.getgeneratorstate(parameters) == inspect.GEN_CLOSED:
-        return Bite("a generator that is used up is clipped: no gradient is", _anew(seen))
+        return Bite("the generator of parameters is used up: no gradient is clipped", _anew(seen))
     if inspect.getgeneratorstate(parameters) == inspect.GEN_SUSPENDED:
-        return Bite("a generator that has been read from is clipped: its first gradients are not", _anew(seen))
+        return Bite("the generator of parameters has been read from: its first gradients are not clipped", _anew(seen))
     return None
 
 

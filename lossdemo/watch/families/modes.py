@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lossdemo.watch.definition import END, Bite, watch
@@ -20,6 +22,8 @@ DROPOUT = "torch.nn.modules.dropout._DropoutNd.forward"
 TRAIN = "torch.nn.Module.train"
 AVERAGED = "torch.optim.swa_utils.AveragedModel."
 LOSSES = ("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy")
+
+STATISTICS = "by-default-a-training-mode-forward-pass-updates-batchnorms-statistics"
 
 FIRST = 5  # steps at which the values of a frozen layer are compared, before it is every fiftieth alone
 Steps = dict[Optimizer, int]
@@ -151,7 +155,7 @@ def moves_the_statistics_of_a_frozen_batchnorm(seen: Seen) -> Iterable[Bite] | N
         moved = [one for one in seen.memory.values() if isinstance(one, Frozen) and one.is_for_good()]
         first: dict[Place, Frozen] = {one.place: one for one in reversed(moved)}
         number = f"{len(moved)} frozen BatchNorm layer{'s' * (len(moved) != 1)}"
-        what = f"{number} moved their running mean and variance: weight and bias are frozen, the mode is training"
+        what = f"the running mean and variance of {number} moved: weight and bias are frozen, the mode is training"
         return [Bite(what, "call eval() on the frozen part after each model.train()", place) for place in first]
     layer, turns = _self(seen), seen.history.shared["turns of a frozen BatchNorm"]
     known = seen.memory.get(id(layer))
@@ -209,6 +213,7 @@ def validates_in_training_mode(seen: Seen) -> Iterable[Bite] | None:
         for known in seen.memory.values():
             if known.pending:
                 known.losses.setdefault(seen.place, set()).add(seen.history.steps)
+                seen.history.shared["validated in training mode"][id(known.ref())] = True
                 known.pending = False
     return None
 
@@ -263,3 +268,48 @@ def evaluates_an_average_of_nothing(seen: Seen) -> Iterable[Bite] | None:
         elif known.place is None and known.is_behind():
             known.place = seen.place
     return None
+
+
+class Measured:
+    """A layer that was trained: at how many steps first, and the steps of later passes without gradients, by place."""
+
+    def __init__(self, layer: Any) -> None:
+        self.ref, self.kind, self.since = weakref.ref(layer), type(layer).__name__, -1
+        self.steps: dict[Place, list[int]] = {}
+
+
+@watch(STATISTICS, BATCHNORM, DROPOUT, END, cheap=True, note=True)
+def measures_in_training_mode(seen: Seen) -> Iterable[Bite] | None:
+    """Accuracy under `no_grad` without `model.eval()`. Samples of dropout, or averages made anew, may be meant.
+
+    Fakes for a discriminator are made so before each of its steps, and are none.
+    """
+    if seen.moment == END:
+        return list(_measured(seen))
+    layer = _self(seen)
+    if not getattr(layer, "training", False):
+        return None
+    known = seen.memory.get(id(layer))
+    if known is None or known.ref() is not layer:
+        known = seen.memory[id(layer)] = Measured(layer)
+    step = seen.history.steps
+    if _is_recorded(seen.result):
+        known.since = step if known.since < 0 else known.since
+    elif 0 <= known.since < step and not torch.is_grad_enabled():
+        steps = known.steps.setdefault(seen.place, [])
+        if len(steps) < FIRST and step not in steps:
+            steps.append(step)
+    return None
+
+
+def _measured(seen: Seen) -> Iterator[Bite]:
+    """For each place that is no part of each step."""
+    told = seen.history.shared["validated in training mode"]  # with a loss, which is a finding
+    every = [one for key, one in seen.memory.items() if key not in told]
+    for place in dict.fromkeys(place for one in every for place in one.steps):
+        layers = [one for one in every if place in one.steps]
+        steps = layers[0].steps[place]
+        if all(later - step > 1 for step, later in pairwise(steps)):
+            kinds = ", ".join(f"{number} {kind}" for kind, number in Counter(one.kind for one in layers).items())
+            what = f"{kinds} in training mode, in a pass without gradients after {steps[0]} steps"
+            yield Bite(what, "for a validation call model.eval() before it, and model.train() after it", place)

@@ -203,7 +203,8 @@ def target_rows_that_are_no_distribution(seen: Seen) -> Bite | None:
         return None
     smallest, largest = (round(one, 4) for one in torch.stack(torch.aminmax(sums)).tolist())
     return Bite(
-        f"{odd} of {sums.numel()} target rows do not sum to 1, but to {smallest:g} to {largest:g}; the least entry is"
+        f"{odd} of {sums.numel()} target rows do not sum to 1, but to"
+        f" numbers from {smallest:g} to {largest:g}; the least entry is"
         f" {low:g}",
         f"{seen.about('target')} · where several classes can be true take binary_cross_entropy_with_logits",
     )

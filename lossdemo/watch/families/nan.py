@@ -371,6 +371,9 @@ def _broken(seen: Seen) -> list[Tensor]:
 # What says why a loss or a gradient is not finite: the claims of watches in other families.
 CAUSES = frozenset(
     [
+        "by-default-kldivloss-wants-log-probabilities-first-then-probabilities",
+        "in-float16-default-unfused-adam-gives-nan-for-a-first-gradient-of-0",
+        "with-input-and-01-labels-swapped-bceloss-has-infinite-gradients",
         "a-nan-label-makes-bcewithlogitsloss-nan-and-bceloss-refuses-it",
         "a-nan-target-makes-mses-gradients-nan-behind-a-mask-of-zeros-too",
         "an-infinite-logit-that-is-right-makes-bcewithlogitsloss-nan",

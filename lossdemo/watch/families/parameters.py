@@ -10,11 +10,30 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lossdemo.watch.definition import END, STEP, Bite, watch
+from lossdemo.watch.definition import END, STEP, Bite, record, watch
 from lossdemo.watch.history import History, Optimizer
+from lossdemo.watch.place import Place
 from lossdemo.watch.seen import Seen, shape
+from lossdemo.watch.windows import ledger
 
 CENSUSES = 6  # how often in a run all modules are looked through
+MOVED = "a-check-after-step-says-why-a-parameter-did-not-move"
+# The claims of findings that say why parameters with gradients are in no optimizer.
+UNHELD = frozenset(
+    [
+        "after-model--deepcopymodel-an-older-optimizer-holds-the-old-weights",
+        "an-optimizer-moves-and-clears-only-the-parameters-it-was-given",
+        "layers-held-by-a-python-list-alone-are-not-in-a-modules-parameters",
+        "linearcrossentropyloss-owns-parameters-that-the-optimizer-needs",
+    ]
+)
+MADE_ANEW = "torchtensor-of-losses-drops-their-graph-and-torchstack-keeps-it"
+SCORED = ("cross_entropy", "nll_loss")
+LOSSES = tuple(
+    f"torch.nn.functional.{name}"
+    for name in (*SCORED, "mse_loss", "l1_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
+)
+FIRST = 5  # steps whose gradients are looked at, before it is one in so many alone
 CONTAINERS = (list, tuple, dict, set)
 
 
@@ -33,6 +52,7 @@ class Census:
         self.named: list[tuple[str, list[int]]] = []
         self.owned: dict[int, str] = {}  # of a loss that owns parameters
         self.held: set[int] = set()
+        self.plain: set[int] = set()  # tensors that require a gradient, and are attributes of a module
         for optimizer in history.alive(torch.optim.Optimizer):
             self.held |= {id(p) for group in optimizer.param_groups for p in group["params"]}
         modules = history.alive(nn.Module)
@@ -50,6 +70,8 @@ class Census:
         if kind == "LinearCrossEntropyLoss":
             self.owned |= {id(p): kind for p in module.parameters()}
         for name, value in module.__dict__.items():
+            if type(value) is Tensor and value.requires_grad and value.is_leaf:
+                self.plain.add(id(value))
             if type(value) in CONTAINERS and not name.startswith("_"):
                 layers = _modules_in(value)
                 if len(layers) > 1:
@@ -148,6 +170,8 @@ def steps_with_the_optimizer_of_another_copy(seen: Seen) -> Iterable[Bite] | Non
     if not held or is_reached or any(p.grad is not None for p in known.parameters()):
         seen.memory[known] = None
         return None
+    if ledger(seen.history).window(seen["self"], seen.place).reached:  # a gradient was there, and has been cleared
+        return None
     unheld = _unheld(seen)
     if not unheld or not _is_copy(seen, held, unheld):
         return None
@@ -157,7 +181,7 @@ def steps_with_the_optimizer_of_another_copy(seen: Seen) -> Iterable[Bite] | Non
         f"{_count(len(held), 'parameter')} of the {known.kind} made here got no gradient at any step, while"
         f" {len(moved)} that no optimizer holds did, of a model with the same shapes"
     )
-    advice = f"{seen.history.names(moved)} do not move · make the optimizer after the model is copied or made anew"
+    advice = f"not moved: {seen.history.names(moved)} · make the optimizer after the model is copied or made anew"
     ids = tuple(id(p) for p in held)
     seen.memory[known] = Told(Bite(what, advice, known.place), since=seen.history.backwards, held=ids)
     return None
@@ -203,7 +227,7 @@ def trains_layers_that_came_after_the_optimizer(seen: Seen) -> Iterable[Bite] | 
         what = f"{_count(len(new), 'parameter')} were unfrozen after the {known.kind} had been made, and get gradients"
         what += ", but no optimizer holds them"
     if new:
-        advice = f"{seen.history.names(new)} do not move · make the optimizer after that, or call add_param_group"
+        advice = f"not moved: {seen.history.names(new)} · make the optimizer last, or call add_param_group"
         seen.memory[known] = Told(Bite(what, advice, known.place))
     return None
 
@@ -224,8 +248,10 @@ def trains_layers_in_a_plain_list(seen: Seen) -> Iterable[Bite] | None:
     lost = [p for p in lost if held & census.hidden[id(p)][2]]
     if lost:
         kind, name, _ = census.hidden[id(lost[0])]
-        what = f"{_count(len(lost), 'parameter')} of the layers in {kind}.{name} get gradients and are in no optimizer"
-        advice = f"a plain {name} registers no layers, so parameters() does not yield theirs · make it an nn.ModuleList"
+        what = f"no optimizer holds {_count(len(lost), 'parameter')} with gradients, of the layers in {kind}.{name}"
+        advice = (
+            f"`{name}` is a plain list or dict, and parameters() does not yield its layers · make it an nn.ModuleList"
+        )
         seen.memory[known] = Told(Bite(what, f"{advice} or nn.ModuleDict", known.place))
     return None
 
@@ -241,33 +267,41 @@ def leaves_the_layer_of_a_loss_out(seen: Seen) -> Iterable[Bite] | None:
     census = _census(seen, unheld) if unheld else None
     lost = [p for p in unheld if census and id(p) in census.owned and id(p) not in census.held]
     if lost and any(p.grad is not None for p in known.parameters()):
-        what = f"{_count(len(lost), 'parameter')} of LinearCrossEntropyLoss get gradients and are in no optimizer"
+        what = f"no optimizer holds {_count(len(lost), 'parameter')} of LinearCrossEntropyLoss, with gradients"
         advice = "the last layer keeps its first values · give the optimizer criterion.parameters() as well"
         seen.memory[known] = Told(Bite(what, advice, known.place))
     return None
 
 
-@watch("a-check-after-step-says-why-a-parameter-did-not-move", STEP, END, note=True)
+@watch(MOVED, STEP, END, note=True)
 def leaves_parameters_with_gradients_unheld(seen: Seen) -> Iterable[Bite] | None:
-    """A part of the model that was forgotten, or a head warmed up alone, whose backbone was not frozen."""
+    """A part of the model that was forgotten, or a tensor in it that is no `nn.Parameter`.
+
+    A head that is warmed up alone, with a backbone that was not frozen, may be meant.
+    """
     if seen.moment == END:
-        return list(_at_end(seen))
-    unheld: list[Tensor] = [p for p in _unheld(seen) if isinstance(p, nn.Parameter)]
+        return [] if UNHELD & seen.history.told else list(_at_end(seen))
+    unheld = _unheld(seen)
+    if not all(isinstance(p, nn.Parameter) for p in unheld):
+        census = _census(seen, unheld)
+        unheld = [p for p in unheld if isinstance(p, nn.Parameter) or (census and id(p) in census.plain)]
     known, last = _known(seen), seen.history.parameters
     seen.memory[known] = None
     walked = [last[id(p)].last for p in known.parameters() if _was_trained(seen, p)]
     unheld = [p for p in unheld if walked and last[id(p)].last >= max(walked)]  # by the same backward as what is held
     if unheld:
-        what = f"{_count(len(unheld), 'parameter')} get gradients and are in no optimizer"
-        advice = f"{seen.history.names(unheld)} do not move · freeze what is not to be trained"
+        what = f"no optimizer holds {_count(len(unheld), 'parameter')} with gradients"
+        advice = f"not moved: {seen.history.names(unheld)} · give them to the optimizer, or freeze them"
         seen.memory[known] = Told(Bite(what, advice, seen.place))
     return None
 
 
-@watch("a-check-after-step-says-why-a-parameter-did-not-move", STEP, END, note=True)
+@watch(MOVED, STEP, END, note=True)
 def trains_on_gradients_of_zero(seen: Seen) -> Iterable[Bite] | None:
     """A dead or saturated layer, or one at its minimum; a mask that is meant may leave a gradient of zero, too."""
     if seen.moment == END:
+        if seen.history.told - {MOVED}:  # what was told already says why
+            return None
         return [
             Bite(
                 f"the gradient of {name} is 0 in each of its {shape} entries at all {count} steps that were looked at",
@@ -289,6 +323,108 @@ def trains_on_gradients_of_zero(seen: Seen) -> Iterable[Bite] | None:
             name = known[0] if known else seen.history.name(p)
             seen.memory[key] = (name, shape(p), (known[2] if known else 0) + 1, seen.place)
     return None
+
+
+class _Gradients:
+    """Of an optimizer: how many of its steps were looked at, and which parameters had a gradient at one of them."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.ref, self.steps, self.place = weakref.ref(optimizer), 0, Place("", 0)
+        self.kind = type(optimizer).__name__
+        self.had: set[int] = set()
+        self.never: set[int] = set()  # those that had none so far, though they require one
+        self.names = ""
+        self.is_alone = True  # no other optimizer has found a gradient since its first step
+        self.backwards = self.losses = -1  # before its first step
+
+    def take_in(self, seen: Seen) -> list[Tensor]:
+        """What has a gradient now; what never had one is returned."""
+        held = [p for group in seen["self"].param_groups for p in group["params"]]
+        self.had |= {id(p) for p in held if p.grad is not None or _was_trained(seen, p)}  # one can be cleared
+        return [p for p in held if id(p) not in self.had and p.requires_grad]
+
+
+def _gradients(seen: Seen) -> dict[int, _Gradients]:
+    return seen.history.shared["gradients at steps"]
+
+
+def _is_looked_at(seen: Seen) -> bool:
+    return seen.count < FIRST or seen.count % seen.history.every == 0
+
+
+@record(STEP, before=True)
+def a_step_finds_gradients(seen: Seen) -> None:
+    """Which parameters have one; at the first steps, and at some later ones."""
+    if _is_looked_at(seen):
+        known = _gradients(seen).get(id(seen["self"]))
+        if known is None or known.ref() is not seen["self"]:
+            known = _gradients(seen)[id(seen["self"])] = _Gradients(seen["self"])
+            known.backwards = seen.history.backwards - 1
+            known.losses = seen.history.shared["losses"].get("recorded", 0) - 1
+        known.take_in(seen)
+        if known.had:
+            for other in _gradients(seen).values():
+                other.is_alone &= other is known
+
+
+@record(STEP)
+def a_step_leaves_gradients(seen: Seen) -> None:
+    """Those that a closure has computed in the step are among them."""
+    known = _gradients(seen).get(id(seen["self"]))
+    if known is not None and _is_looked_at(seen):
+        never = known.take_in(seen)
+        known.steps, known.place = known.steps + 1, seen.place
+        if known.never != {id(p) for p in never}:
+            known.never, known.names = {id(p) for p in never}, seen.history.names(never)
+
+
+@record(*LOSSES, "torch.autograd.grad")
+def a_loss_is_computed(seen: Seen) -> None:
+    """How many losses have a graph, and whether a gradient is taken otherwise than by backward."""
+    shared = seen.history.shared["losses"]
+    if seen.moment == "torch.autograd.grad":
+        shared["grad"] = 1
+    elif isinstance(seen.result, Tensor) and seen.result.requires_grad and seen.result.ndim == 0:
+        shared["recorded"] = shared.get("recorded", 0) + 1
+
+
+@watch(MOVED, END)
+def steps_that_never_find_a_gradient(seen: Seen) -> list[Bite] | None:
+    """A loop without `backward`, or a model cut off by `.data`, `detach` or NumPy before a loss made to require one.
+
+    It is none where another optimizer finds gradients meanwhile; steps that only move a schedule on have no loss.
+    """
+    losses, bites = seen.history.shared["losses"], []
+    if losses.get("grad") or {MADE_ANEW, *UNHELD} & seen.history.told:
+        return None
+    last = next((event.place for event in reversed(seen.history.events) if event.kind == "backward"), None)
+    for known in _gradients(seen).values():
+        backwards = seen.history.backwards - known.backwards
+        if known.had or not known.never or not known.is_alone or known.steps < 3:
+            continue
+        if seen.history.backwards and backwards > 2:
+            what = f"no step found a gradient: {backwards} backwards gave none to the {known.kind}'s parameters"
+            advice = "the model is cut off from the loss: leave out .data, detach, item, NumPy and requires_grad_()"
+            bites.append(Bite(what, advice, last))
+        elif not seen.history.backwards and losses.get("recorded", 0) - known.losses > 2:
+            what = "no step found a gradient, and nothing moved: backward was never called"
+            bites.append(Bite(what, "call loss.backward() before the step", known.place))
+    return bites
+
+
+@watch(MOVED, END, note=True)
+def parameters_that_never_get_a_gradient(seen: Seen) -> list[Bite] | None:
+    """A layer that `forward` does not use, or one behind `detach` or `no_grad`. A part that waits is meant."""
+    if seen.history.told - {MOVED}:
+        return None
+    bites = []
+    for known in _gradients(seen).values():
+        if known.steps > 1 and known.had and known.never:
+            number = _count(len(known.never), "parameter")
+            what = f"{number} in the optimizer had no gradient at any step that was looked at"
+            advice = f"{known.names} · the loss does not use them, or detach or no_grad cuts them off"
+            bites.append(Bite(what, advice, known.place))
+    return bites
 
 
 def _moves(seen: Seen) -> Iterator[tuple[Tensor, Tensor, dict[str, Any]]]:

@@ -233,7 +233,7 @@ def division_by_an_empty_mask(seen: Seen) -> Bite | None:
         over = _divided(node.next_functions[0][0])
         if over or (over == 0 and any(root.isnan().any() for root in roots(seen))):
             nan = "loss and gradient are" if over else "the loss is"
-            what = f"what {over} losses come to is divided by 0: {nan} NaN or infinite"
+            what = f"the sum of {over} losses is divided by 0: {nan} NaN or infinite"
             return Bite(what, "a mask that keeps nothing has the sum 0: divide by at least 1, mask.sum().clamp(min=1)")
     return None
 

@@ -62,7 +62,7 @@ def pairs_in_words(seen: Seen, out: torch.Size) -> Bite:
     )
 
 
-@watch("mse-mae-huber-and-smoothl1-pair-n-1-with-n-and-only-warn", *FOUR)
+@watch("mse-mae-huber-and-smoothl1-pair-n-1-with-n-and-only-warn", *FOUR, cheap=True)
 def pairs_each_prediction_with_each_target(seen: Seen) -> Bite | None:
     """A model's last dimension of 1 against flat targets.
 
@@ -357,16 +357,23 @@ def compares_a_model_with_itself(seen: Seen) -> list[Bite] | None:
     if seen.moment == END:
         return [_itself(place, known) for place, known in seen.memory.items() if known["same"] >= 3 and known["moved"]]
     both = _two(seen)
-    if seen.get("log_target") is False:
-        return None
     known = seen.memory.setdefault(seen.place, {"same": 0, "moved": 0, "steps": -1, "at": None})
     if known["same"] < 0 or not both:
         return None
     input, target = both
-    if input.shape != target.shape or not input.requires_grad or not input.numel() or not _same(input, target):
+    is_probability = seen.get("log_target") is False
+    if input.shape != target.shape or not input.requires_grad or not input.numel():
+        is_same = False
+    elif is_probability:  # the target is a softmax, and the input a log_softmax: they round apart
+        is_same = torch.allclose(input.exp(), target, rtol=1e-5, atol=1e-7) and bool(
+            (target != target.flatten()[0]).any()
+        )
+    else:
+        is_same = _same(input, target)
+    if not is_same:
         known["same"] = -1
         return None
-    at = [float(one.detach().double().sum()) for one in (target, *leaves(input))]
+    at = [float(one.detach().double().square().sum()) for one in (target, *leaves(input))]
     moved = known["at"] is not None and seen.history.steps > known["steps"]
     moved = moved and at[0] != known["at"][0] and at[1:] != known["at"][1:]  # labels do not follow a model
     known |= {"same": known["same"] + 1, "moved": known["moved"] + moved, "steps": seen.history.steps, "at": at}
@@ -380,7 +387,7 @@ def _same(input: Tensor, target: Tensor) -> bool:
 
 def _itself(place: Place, known: dict[str, Any]) -> Bite:
     return Bite(
-        f"input and target were equal to the bit each of the {known['same']} times, though the parameters moved",
+        f"input and target were equal at each of {known['same']} calls looked at, though the parameters moved",
         "the target is computed by the model itself: give the teacher a copy, copy.deepcopy(model), before training",
         place,
     )

@@ -142,7 +142,8 @@ def schedules_before_the_optimizer_steps(seen: Seen) -> Bite | None:
     if course.backwards and window.backwards_at_first > course.backwards:  # the first step was left out
         return None
     return Bite(
-        f"{course.kind}.step comes before the {window.kind}'s step: none had the first rate, each has that of the next",
+        f"{course.kind}.step comes before the {window.kind}'s step: the schedule's first rate is"
+        " never used, and each step has the next one",
         "call optimizer.step(), then scheduler.step()",
     )
 
