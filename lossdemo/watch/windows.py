@@ -134,7 +134,7 @@ class Window:
             self.steps_of_all = steps
 
     def _look_for_a_move(self, parameter: Tensor) -> None:
-        now = id(parameter), float(parameter.sum())
+        now = id(parameter), parameter.sum().item()
         if self.probe is not None and self.probe != now:
             self.is_unmoved = False
         self.probe = now

@@ -35,7 +35,7 @@ class Clipped(NamedTuple):
         grad = gradient(parameter) if parameter is not None else None
         if parameter is None or grad is None or id(grad) != self.gradient.id or self.gradient.ref.expired():
             return False
-        return grad._version == self.gradient.version + 1 and float(parameter.sum()) == self.total
+        return grad._version == self.gradient.version + 1 and parameter.sum().item() == self.total
 
 
 def _clips(seen: Seen) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def clips_between_batches_that_add_up(seen: Seen) -> Bite | None:
     for parameter, old in before:
         grad = gradient(parameter)
         if grad is not None and not old.fits(grad):
-            clips["clipped"].append(Clipped(weakref.ref(parameter), mark(grad), float(parameter.sum())))
+            clips["clipped"].append(Clipped(weakref.ref(parameter), mark(grad), parameter.sum().item()))
     if not added:
         return None
     return Bite(

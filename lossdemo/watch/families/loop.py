@@ -196,9 +196,14 @@ def lists_a_parameter_twice(seen: Seen) -> Bite | None:
 
 @watch("optimizers-refuse-an-empty-list-and-a-negative-lr-but-not-in-a-group", END)
 def steps_at_a_rate_of_0(seen: Seen) -> Iterator[Bite]:
-    """A rate that was rounded or divided to 0. A warm-up from 0, and a schedule that is yet to begin, are none."""
-    for window in ledger(seen.history).windows:
-        if window.can_rest and window.at_rate_0 > 2:
+    """A rate that was rounded or divided to 0. A warm-up from 0, and one of several rates, are none.
+
+    Nor is a schedule that is yet to begin.
+    """
+    windows = ledger(seen.history).windows
+    moving = {window.place for window in windows if window.steps and not window.can_rest}
+    for window in windows:
+        if window.can_rest and window.at_rate_0 > 2 and window.place not in moving:
             yield Bite(
                 f"each of {window.steps} steps of the {window.kind} was at a rate of 0: they moved nothing",
                 "give a rate above 0",

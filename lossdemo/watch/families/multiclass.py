@@ -576,7 +576,8 @@ def _equal_similarities(seen: Seen) -> str:
     if not (count == rows and torch.equal(target, labels)) and not (count == rows - 1 and not target.any()):
         return ""
     low, high = (one.item() for one in torch.aminmax(input))
-    if not high - low <= 16 * torch.finfo(input.dtype).eps * max(abs(low), abs(high), 1e-30):
+    largest = max(abs(low), abs(high), 1e-30)
+    if largest == float("inf") or not high - low <= 16 * torch.finfo(input.dtype).eps * largest:  # some are masked
         return ""
     return (
         f"all {rows} x {count} similarities are equal, at each of {{}} steps that were looked at: the embeddings"

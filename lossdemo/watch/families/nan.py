@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections import defaultdict
 from collections.abc import Iterator
@@ -166,7 +167,7 @@ def _infinite_slopes(graph: list[Any], slopes: list[Any]) -> dict[str, str]:
             continue
         name, is_infinite = SLOPES.get(kind, ("self", lambda t: ~t.isfinite()))
         tensor = saved(node, name)
-        if not isinstance(tensor, Tensor):
+        if not isinstance(tensor, Tensor) or tensor.is_complex():
             continue
         bad = is_infinite(tensor)
         if not bool(bad.any()):
@@ -359,7 +360,7 @@ def power_below_1_times_a_loss(seen: Seen) -> Bite | None:
 
 def _is_finite(tensor: Tensor) -> bool:
     """Whether all entries are; a sum tells it in most cases, and is the fastest."""
-    return math.isfinite(tensor.detach().sum().item()) or bool(tensor.isfinite().all())
+    return cmath.isfinite(tensor.detach().sum().item()) or bool(tensor.isfinite().all())
 
 
 def _broken(seen: Seen) -> list[Tensor]:

@@ -373,7 +373,7 @@ def compares_a_model_with_itself(seen: Seen) -> list[Bite] | None:
     if not is_same:
         known["same"] = -1
         return None
-    at = [float(one.detach().double().square().sum()) for one in (target, *leaves(input))]
+    at = [float(one.detach().abs().double().square().sum()) for one in (target, *leaves(input))]
     moved = known["at"] is not None and seen.history.steps > known["steps"]
     moved = moved and at[0] != known["at"][0] and at[1:] != known["at"][1:]  # labels do not follow a model
     known |= {"same": known["same"] + 1, "moved": known["moved"] + moved, "steps": seen.history.steps, "at": at}
