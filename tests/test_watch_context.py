@@ -1,10 +1,13 @@
 """`watching()` as a context, in notebooks and tests, and pytest's fixture `watch`."""
 
+import copy
 import functools
+import gc
 import linecache
 import os
 import pickle
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -231,3 +234,25 @@ def test_an_error_that_ends_a_script_leads_to_the_claim_that_shows_it(call: Call
 def test_an_error_that_the_book_does_not_have_leads_nowhere(text: str) -> None:
     """Nor does one that says too little."""
     assert claim_of(text) is None
+
+
+def test_modules_are_known_however_they_came_about_and_none_is_kept_alive() -> None:
+    """Made before, made, copied, read from a file: parameters have their names; what is gone is gone."""
+    early = nn.Sequential(nn.Linear(2, 3))
+    seen: dict[str, Any] = {}
+
+    def look(moment: Any) -> None:
+        seen["history"] = moment.history
+
+    probe = Watch("probe", PAIRS, ("torch.nn.functional.mse_loss",), "", look)
+    with watching(watches=[probe]):
+        F.mse_loss(torch.ones(1), torch.ones(1))
+        made = nn.Sequential(nn.ReLU(), nn.Linear(2, 3))
+        copied, read = copy.deepcopy(made), pickle.loads(pickle.dumps(made))
+        history, kept = seen["history"], weakref.ref(copied)
+        assert history.name(early[0].weight) == "0.weight"
+        assert [history.name(one[1].bias) for one in (made, copied, read)] == ["1.bias"] * 3
+        assert {id(early), id(made), id(copied), id(read)} <= {id(one) for one in history.modules()}
+        del copied
+        gc.collect()
+        assert kept() is None

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossdemo.watch.definition import END, Bite, watch
+from lossdemo.watch.definition import END, Bite, record, watch
 from lossdemo.watch.gradients import (
     BACKWARD,
     HOOKS,
@@ -348,6 +348,13 @@ def target_that_gets_a_gradient(seen: Seen) -> Bite | None:
     return None
 
 
+@record("torch.autograd.grad")
+def takes_second_derivatives(seen: Seen) -> None:
+    """A divergence of a model from itself, whose curvature is wanted, as TRPO and Gauss-Newton do."""
+    if seen["create_graph"]:
+        seen.history.shared["second derivatives"]["are taken"] = True
+
+
 @watch("a-step-moves-old--model-and-a-kept-state_dict-as-well-copy-them", *FOUR, F + "kl_div", END)
 def compares_a_model_with_itself(seen: Seen) -> list[Bite] | None:
     """`teacher = model`, or a target made of the input itself: both sides are equal to the bit, step after step.
@@ -355,6 +362,8 @@ def compares_a_model_with_itself(seen: Seen) -> list[Bite] | None:
     A model that starts as a copy of its teacher leaves it with the first step, and a frozen one does not move.
     """
     if seen.moment == END:
+        if seen.history.shared["second derivatives"]:
+            return None
         return [_itself(place, known) for place, known in seen.memory.items() if known["same"] >= 3 and known["moved"]]
     both = _two(seen)
     known = seen.memory.setdefault(seen.place, {"same": 0, "moved": 0, "steps": -1, "at": None})
