@@ -35,6 +35,7 @@ class Fault(NamedTuple):
     step: int
     kind: str
     what: str
+    is_nan: bool
 
 
 class _State:
@@ -113,7 +114,7 @@ def _judge(seen: Seen, state: _State, loss: Tensor, value: float) -> None:
         kind, what = _cause(loss)
         if len(known) == 2 and kind not in ("data", "target") and known[1] > 1000 * known[0]:
             kind, what = "diverged", f"it grew from {known[0]:.2g} to {known[1]:.2g} before"
-        state.fault = Fault(seen.place, seen.history.steps, kind, f"the loss is {value}: {what}")
+        state.fault = Fault(seen.place, seen.history.steps, kind, f"the loss is {value}: {what}", math.isnan(value))
 
 
 UNUSUAL = ("attn_mask", "mask", "condition", "logsumexp", "value", "grad_output")  # infinite on purpose, or not read
@@ -459,11 +460,24 @@ def data_that_is_not_finite(seen: Seen) -> Bite | None:
     return _fault(seen, "data")
 
 
+def _nan_in_a_row(seen: Seen) -> Bite | None:
+    """A loss that is NaN at 3 steps in a row though parameters stay finite: nobody sees what they learn."""
+    state = _state(seen)
+    fault = state.fault
+    if fault is None or not fault.is_nan or state.told or CAUSES & seen.history.told:
+        return None
+    if seen.history.steps < fault.step + 3:
+        return None
+    state.told = True
+    advice = "stop where loss.isfinite() is False, and look at what this operation is given"
+    return Bite(f"{fault.what}; it is so at 3 steps in a row, and the parameters stay finite", advice, fault.place)
+
+
 @watch("the-first-nan-or-infinite-tensor-of-a-step-tells-where-to-look", STEP, cheap=True)
 def a_step_makes_parameters_not_finite(seen: Seen) -> Bite | None:
     """A loss, or a gradient, that is not finite, and a step all the same. A step that is skipped does no harm."""
     state = _state(seen)
-    bite = _fault(seen, "operation") or _fault(seen, "parameters")
+    bite = _fault(seen, "operation") or _fault(seen, "parameters") or _nan_in_a_row(seen)
     is_turn = seen.count < FIRST or seen.count % seen.history.every == 0
     if bite or not is_turn or state.told or state.fault or CAUSES & seen.history.told:
         return bite

@@ -26,7 +26,7 @@ for _ in range(40):
         break
     optimizer.step()
 optimizer = torch.optim.Rprop(model.parameters())
-for _ in range(3):
+for _ in range(2):
     optimizer.zero_grad()
     (model(torch.randn(4, 3)).mean() * torch.nan).backward()
     optimizer.step()
