@@ -24,6 +24,9 @@ def expected(script: Path) -> set[tuple[str, int]]:
 @pytest.mark.parametrize("script", sorted(SCRIPTS.rglob("*.py")), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_script_is_told_its_mistakes_and_nothing_else(script: Path) -> None:
     """Each mistake at its line; a script without mistakes is silent, and no watch fails."""
+    since = re.search(r"^# since: torch (\d+)\.(\d+)$", script.read_text(encoding="utf-8"), re.MULTILINE)
+    if since and torch.torch_version.TorchVersion(torch.__version__) < tuple(map(int, since.groups())):
+        pytest.skip(f"{since[0][2:]}, this is {torch.__version__}")
     with (
         warnings.catch_warnings(),
         torch.random.fork_rng(),

@@ -468,6 +468,8 @@ def _nan_in_a_row(seen: Seen) -> Bite | None:
         return None
     if seen.history.steps < fault.step + 3:
         return None
+    if all(one.grad is None for group in seen["self"].param_groups for one in group["params"]):
+        return None  # cleared, since the loss was looked at
     state.told = True
     advice = "stop where loss.isfinite() is False, and look at what this operation is given"
     return Bite(f"{fault.what}; it is so at 3 steps in a row, and the parameters stay finite", advice, fault.place)

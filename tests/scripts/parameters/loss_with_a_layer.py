@@ -1,4 +1,5 @@
 """The last layer is in the loss, and the optimizer has the model's parameters alone."""
+# since: torch 2.13
 
 import torch
 from torch import nn
