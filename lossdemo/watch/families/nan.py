@@ -424,6 +424,7 @@ def _fault(seen: Seen, kind: str) -> Bite | None:
     "torch.nn.utils.clip_grad_norm_",
     STEP,
     cheap=True,
+    steady=True,
 )
 def clips_an_infinite_gradient_and_steps(seen: Seen) -> Bite | None:
     """Clipping as a guard against overflow. A step that is left out when the norm is not finite is right."""
@@ -458,7 +459,7 @@ def data_that_is_not_finite(seen: Seen) -> Bite | None:
     return _fault(seen, "data")
 
 
-@watch("the-first-nan-or-infinite-tensor-of-a-step-tells-where-to-look", STEP, cheap=True)
+@watch("the-first-nan-or-infinite-tensor-of-a-step-tells-where-to-look", STEP, cheap=True, steady=True)
 def a_step_makes_parameters_not_finite(seen: Seen) -> Bite | None:
     """A loss, or a gradient, that is not finite, and a step all the same. A step that is skipped does no harm."""
     state = _state(seen)
