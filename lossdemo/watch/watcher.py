@@ -137,6 +137,7 @@ class Watcher:
         is_turn = count < FIRST or count % self.every == 0
         is_awake = is_turn or count < LONG or self._is_awake(spot, args if moment.before else (result,))
         watches = spot.every if is_turn else spot.cheap if is_awake else spot.restless
+        watches = [turn for turn in watches if turn[1] or not turn[2]]
         if watches or moment.is_observed:
             try:
                 call = arguments(function, args, kwargs)
@@ -177,7 +178,7 @@ class Watcher:
         seen.count = count
         asked, is_on = None, True
         for watch, memory, recalls in watches:
-            if recalls and not memory:
+            if recalls and not memory:  # another one has taken it
                 continue
             if watch.when is not asked:
                 asked, is_on = watch.when, watch.when is None or watch.when(self.history)
@@ -288,11 +289,12 @@ _PLAIN = {Tensor, nn.Parameter, type(None), bool, int, float, str, tuple, list, 
 
 def _is_any_odd(call: Call, result: Any) -> bool:
     """Whether a value of a call is one that only takes the place of a tensor, or whose entries cannot be read."""
-    kinds = {type(result), *map(type, call.values())}
-    return not kinds <= _PLAIN and any(_is_odd(value) for value in (*call.values(), result))
+    return any(type(value) not in _PLAIN and _is_odd(value) for value in (*call.values(), result))
 
 
 def _is_odd(value: Any) -> bool:
+    if isinstance(value, Optimizer):
+        return False
     if isinstance(value, Tensor):
         kind = type(value)
         return kind is not Tensor and kind.__torch_dispatch__ is not torch._C._disabled_torch_dispatch_impl  # pyrefly: ignore

@@ -299,7 +299,8 @@ def a_step_is_over(seen: Seen) -> None:
     if window.backwards != window.backwards_before:  # by its closure
         window.find()
         window.found_cleared, window.found_used = False, []
-    window.counts = [*window.counts[-20:], (window.since, window.left)]
+    window.counts.append((window.since, window.left))
+    del window.counts[:-21]
     window.edge, window.left, window.edge_at = {}, 0, 0
     window.steps, window.since, window.given = window.steps + 1, 0, False
     window.stale, window.used, window.last = {}, {}, {}

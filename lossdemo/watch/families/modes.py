@@ -193,6 +193,7 @@ class Norm:
     *(F + name for name in (*LOSSES, "binary_cross_entropy_with_logits")),
     END,
     cheap=True,
+    recalls=tuple(F + name for name in (*LOSSES, "binary_cross_entropy_with_logits")),
 )
 def validates_in_training_mode(seen: Seen) -> Iterable[Bite] | None:
     """A validation loss under `no_grad` without `model.eval()`. Fakes made so, and averages made anew, have no loss."""
