@@ -48,8 +48,9 @@ class Watch:
     """One mistake that can be seen from outside, and the claim that warns of it.
 
     `moments` are dotted paths of functions and methods, or END. A watch looks when the call has returned, or `before`
-    it. One that is not `cheap` looks at the first calls of each place alone, and then at every N-th. A `note` is what
-    may be meant. At the moments that it `recalls` it looks only if it remembers something.
+    it. One that is not `cheap` looks at the first calls of each place alone, and then at every N-th; what is `steady`
+    lets a cheap one rest as well. A `note` is what may be meant. At the moments that it `recalls` it looks only if it
+    remembers something.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Watch:
     note: bool = False
     when: Callable[[History], bool] | None = None
     recalls: tuple[str, ...] = ()
+    steady: bool = False
 
 
 WATCHES: list[Watch] = []
@@ -73,6 +75,7 @@ def watch(
     *moments: str,
     before: bool = False,
     cheap: bool = False,
+    steady: bool = False,
     note: bool = False,
     recalls: tuple[str, ...] = (),
     when: Callable[[History], bool] | None = None,
@@ -85,6 +88,8 @@ def watch(
             subclasses, STEP for the step of any optimizer, END.
         before: Look before the call instead of after it.
         cheap: Look at each call: for what compares no values, or one number.
+        steady: With `cheap`: look at the first hundred calls of a place, later in some steps in a row now and then, and
+            whenever a number is not finite: for what stays as it is, or shows in a loss or a norm of NaN.
         note: What is seen is only suspicious, and shown where notes are asked for.
         recalls: Those of the moments at which there is nothing to see unless `seen.memory` has something.
         when: Whether there is anything to see now; asked once for watches that follow one another.
@@ -92,23 +97,24 @@ def watch(
 
     def register(look: Look) -> Look:
         doc = inspect.getdoc(look) or ""
-        WATCHES.append(Watch(look.__name__, claim, moments, doc, look, before, cheap, note, when, recalls))
+        WATCHES.append(Watch(look.__name__, claim, moments, doc, look, before, cheap, note, when, recalls, steady))
         return look
 
     return register
 
 
 def record(
-    *moments: str, before: bool = False, when: Callable[[History], bool] | None = None
+    *moments: str, before: bool = False, steady: bool = False, when: Callable[[History], bool] | None = None
 ) -> Callable[[Look], Look]:
     """Add the decorated function to RECORDS: it says nothing, and keeps in `history.shared` what several watches need.
 
     It is called at each call, ahead of every watch, or only `when` the history says so: for functions that are called
-    many times in a step.
+    many times in a step. A `steady` one rests as watches do.
     """
 
     def register(look: Look) -> Look:
-        RECORDS.append(Watch(look.__name__, "", moments, inspect.getdoc(look) or "", look, before, True, when=when))
+        doc = inspect.getdoc(look) or ""
+        RECORDS.append(Watch(look.__name__, "", moments, doc, look, before, True, when=when, steady=steady))
         return look
 
     return register

@@ -24,7 +24,7 @@ WALKED = 5  # backwards of each place whose graph is walked, before it is every 
 class Event(NamedTuple):
     """Something that a training does.
 
-    `kind` is made, zero_grad, backward, clip, scale, unscale, step, scaler step, update, schedule, train or eval.
+    `kind` is made, backward, clip, scale, unscale, step, scaler step, update, schedule, train or eval.
     `subject` is the id of the optimizer, scheduler, scaler, module or loss. `step` is how many steps all optimizers
     had taken before.
     """
@@ -36,12 +36,11 @@ class Event(NamedTuple):
 
 
 class Optimizer:
-    """What is known of an optimizer: where it was made, its steps, and the events since the last of them."""
+    """What is known of an optimizer: where it was made, and its steps."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, place: Place) -> None:
         self.ref, self.place, self.steps = weakref.ref(optimizer), place, 0
         self.id, self.kind = id(optimizer), type(optimizer).__name__
-        self.since_step: list[Event] = []  # of every optimizer, as a backward belongs to none
 
     def parameters(self) -> Iterator[Tensor]:
         """What it holds now; nothing where it is gone."""
@@ -93,18 +92,11 @@ class History:
         what: Any = call.get(subject)
         if kind == "train" and not call.get("mode", True):
             kind = "eval"
-        event = Event(kind, id(what), self.steps, place)
-        self.events.append(event)
+        self.events.append(Event(kind, id(what), self.steps, place))
         if kind == "made":
             self._walked.clear()  # another training begins, maybe at the same lines
-        if kind in ("made", "zero_grad", "step"):
-            self.optimizer(what, place)
-        for optimizer in self.optimizers.values():
-            if kind == "step" and optimizer.id == event.subject:
-                optimizer.steps, optimizer.since_step = optimizer.steps + 1, []
-            else:
-                optimizer.since_step.append(event)
-                del optimizer.since_step[:-KEPT]
+        if kind in ("made", "step"):
+            self.optimizer(what, place).steps += kind == "step"
         self.steps += kind == "step"
         if kind == "backward":
             self._backward(call, place)
@@ -160,7 +152,6 @@ MADE = ("__init__", "__setstate__")  # what makes a module or an optimizer, a co
 # What each observed call is, and which argument it is about.
 OBSERVED: dict[str, tuple[str, str]] = {
     "torch.optim.Optimizer.__init__": ("made", "self"),
-    "torch.optim.Optimizer.zero_grad": ("zero_grad", "self"),
     STEP: ("step", "self"),
     "torch.autograd.backward": ("backward", "tensors"),
     "torch.nn.utils.clip_grad_norm_": ("clip", "parameters"),

@@ -7,6 +7,7 @@ random number is drawn and no tensor kept.
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import pkgutil
 from collections import defaultdict
@@ -31,6 +32,7 @@ from lossdemo.watch.seen import Seen
 
 FIRST = 5  # calls of each place at which every watch looks
 EVERY = 20  # after these, one call in so many
+LONG, IN_A_ROW = 100, 3  # calls at which cheap ones look, and steps whenever they rest no more
 
 
 def load() -> list[Watch]:
@@ -77,11 +79,12 @@ Turn = tuple[Watch, dict[Any, Any], bool]  # with the watch's memory, and whethe
 
 
 class Spot:
-    """What looks at one moment of one place, with its memory: at each call, and at those whose turn it is."""
+    """What looks at one moment of one place, with its memory: where it is the turn of all, while none rests, always."""
 
     def __init__(self, watches: list[Turn]) -> None:
         self.every, self.cheap = watches, [turn for turn in watches if turn[0].cheap]
-        self.calls = self.turns = 0
+        self.restless = [turn for turn in self.cheap if not turn[0].steady]
+        self.calls = self.turns = self.awake = 0
 
 
 class Moment:
@@ -116,7 +119,7 @@ class Watcher:
         self.findings, self.history = findings, History(self.every, is_complete=is_complete)
         self.memories: dict[str, dict[Any, Any]] = defaultdict(dict)
         self.at_end: set[tuple[str, str, int]] = set()  # what was said first at the end of the whole run
-        self.is_gone = False
+        self.is_gone, self.awake_until = False, 0
         for moment in self.moments.values():
             moment.spots = {}
         findings.looks = self._looks_of
@@ -129,9 +132,12 @@ class Watcher:
         spot = moment.spots.get(place)
         if spot is None:
             spot = moment.spots[place] = Spot(self._turns(moment))
+            self.wake(LONG)
         count = spot.calls
         is_turn = count < FIRST or count % self.every == 0
-        watches = spot.every if is_turn else spot.cheap
+        is_awake = is_turn or count < LONG or self._is_awake(spot, args if moment.before else (result,))
+        watches = spot.every if is_turn else spot.cheap if is_awake else spot.restless
+        watches = [turn for turn in watches if turn[1] or not turn[2]]
         if watches or moment.is_observed:
             try:
                 call = arguments(function, args, kwargs)
@@ -141,10 +147,29 @@ class Watcher:
                 if moment.name == SCHEDULE and self.history.is_setup(moment.name, call):
                     return
                 self.history.observe(moment.name, call, place)
+                if moment.name in WAKING:
+                    self.wake(WAKING[moment.name])
             if watches and not _is_any_odd(call, result):
                 with taps.AsItIs():
                     self._show(watches, Seen(moment.name, call, result, self.history, place, frame), count)
-        spot.calls, spot.turns = count + 1, spot.turns + is_turn
+        spot.calls, spot.turns, spot.awake = count + 1, spot.turns + is_turn, spot.awake + is_awake
+
+    def wake(self, steps: int) -> None:
+        """Let no cheap watch rest for some steps."""
+        self.awake_until = max(self.awake_until, self.history.steps + steps)
+
+    def _is_awake(self, spot: Spot, values: tuple) -> bool:
+        """Whether cheap watches look now. A number that is not finite wakes them."""
+        steps = self.history.steps
+        if steps < self.awake_until or steps % self.every < IN_A_ROW:
+            return True
+        if len(spot.restless) == len(spot.cheap):
+            return False
+        with taps.AsItIs():
+            if all(map(_is_finite, values)):
+                return False
+        self.wake(IN_A_ROW)
+        return True
 
     def _turns(self, moment: Moment) -> list[Turn]:
         return [(watch, self.memories[watch.name], moment.name in watch.recalls) for watch in moment.watches]
@@ -153,7 +178,7 @@ class Watcher:
         seen.count = count
         asked, is_on = None, True
         for watch, memory, recalls in watches:
-            if recalls and not memory:
+            if recalls and not memory:  # another one has taken it
                 continue
             if watch.when is not asked:
                 asked, is_on = watch.when, watch.when is None or watch.when(self.history)
@@ -185,7 +210,7 @@ class Watcher:
         if (found.watch, found.file, found.line) in self.at_end:
             return 0, 0, self.history.steps
         mine = [
-            (spot.calls if watch.cheap else spot.turns, spot.calls)
+            (spot.turns if not watch.cheap else spot.awake if watch.steady else spot.calls, spot.calls)
             for moment in self.moments.values()
             for watch in moment.watches
             if watch.name == found.watch
@@ -246,17 +271,30 @@ class Watcher:
             self._stack.callback(module.register_optimizer_step_pre_hook(hook(True)).remove)
 
 
+# For how many steps cheap watches look after such a call.
+WAKING = {"torch.optim.Optimizer.__init__": LONG, "torch.nn.Module.train": IN_A_ROW}
+
+
+def _is_finite(value: Any) -> bool:
+    """False for a number that certainly is not, or a list with one."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    is_number = type(value) is Tensor and value.is_cpu and value.numel() == 1 and not value.is_complex()
+    return not is_number or math.isfinite(value.item())
+
+
 # Types of arguments that are as they seem.
 _PLAIN = {Tensor, nn.Parameter, type(None), bool, int, float, str, tuple, list, dict, torch.dtype}
 
 
 def _is_any_odd(call: Call, result: Any) -> bool:
     """Whether a value of a call is one that only takes the place of a tensor, or whose entries cannot be read."""
-    kinds = {type(result), *map(type, call.values())}
-    return not kinds <= _PLAIN and any(_is_odd(value) for value in (*call.values(), result))
+    return any(type(value) not in _PLAIN and _is_odd(value) for value in (*call.values(), result))
 
 
 def _is_odd(value: Any) -> bool:
+    if isinstance(value, Optimizer):
+        return False
     if isinstance(value, Tensor):
         kind = type(value)
         return kind is not Tensor and kind.__torch_dispatch__ is not torch._C._disabled_torch_dispatch_impl  # pyrefly: ignore

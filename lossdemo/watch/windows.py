@@ -299,13 +299,15 @@ def a_step_is_over(seen: Seen) -> None:
     if window.backwards != window.backwards_before:  # by its closure
         window.find()
         window.found_cleared, window.found_used = False, []
-    window.counts = [*window.counts[-20:], (window.since, window.left)]
+    window.counts.append((window.since, window.left))
+    del window.counts[:-21]
     window.edge, window.left, window.edge_at = {}, 0, 0
     window.steps, window.since, window.given = window.steps + 1, 0, False
     window.stale, window.used, window.last = {}, {}, {}
-    rates = [1.0 if "initial_lr" in group else group.get("lr") for group in optimizer.param_groups]
-    window.can_rest &= all(isinstance(rate, float | int) and rate == 0 for rate in rates)  # no schedule raises it
-    window.at_rate_0 += window.can_rest and window.with_gradient > 0
+    if window.can_rest:
+        rates = [1.0 if "initial_lr" in group else group.get("lr") for group in optimizer.param_groups]
+        window.can_rest = all(isinstance(rate, float | int) and rate == 0 for rate in rates)  # no schedule raises it
+        window.at_rate_0 += window.can_rest and window.with_gradient > 0
     if window.is_looked_at:
         for key, parameter in window.parameters():
             grad = gradient(parameter)

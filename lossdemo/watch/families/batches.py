@@ -72,7 +72,7 @@ def a_window_ends(seen: Seen) -> None:
     _clips(seen).pop("clipped", None)
 
 
-@watch("clipping-after-each-accumulated-batch-can-weigh-later-batches-more", CLIP, cheap=True)
+@watch("clipping-after-each-accumulated-batch-can-weigh-later-batches-more", CLIP, cheap=True, steady=True)
 def clips_between_batches_that_add_up(seen: Seen) -> Bite | None:
     """Clipping after each backward, and a step after several. Losses of other parameters, clipped apart, are none."""
     clips = _clips(seen)

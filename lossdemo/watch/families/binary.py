@@ -123,7 +123,7 @@ def labels_that_are_nan(seen: Seen) -> Bite | None:
     )
 
 
-@watch("an-infinite-logit-that-is-right-makes-bcewithlogitsloss-nan", LOGITS, cheap=True)
+@watch("an-infinite-logit-that-is-right-makes-bcewithlogitsloss-nan", LOGITS, cheap=True, steady=True)
 def logits_that_are_infinite(seen: Seen) -> Bite | None:
     """Logits that are masked with infinity, in a mean or a sum. Losses that are masked afterwards are none."""
     if isfinite(number(seen)):
@@ -264,7 +264,12 @@ def soft_margin_of_labels_0_and_1(seen: Seen) -> Iterator[Bite]:
         )
 
 
-@watch("softmarginloss-overflows-on-sure-mistakes-unlike-bcewithlogitsloss", F + "soft_margin_loss", cheap=True)
+@watch(
+    "softmarginloss-overflows-on-sure-mistakes-unlike-bcewithlogitsloss",
+    F + "soft_margin_loss",
+    cheap=True,
+    steady=True,
+)
 def soft_margin_that_overflows(seen: Seen) -> Bite | None:
     """Large logits that are wrong: the exponential is taken first. Logits that are infinite themselves are none."""
     if isfinite(number(seen)) or not bool(seen["input"].isfinite().all()):

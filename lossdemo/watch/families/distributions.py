@@ -132,7 +132,12 @@ def teacher_that_gets_a_gradient(seen: Seen) -> Bite | None:
 
 
 @watch(
-    "by-default-a-0-in-kldivlosss-target-makes-the-targets-gradient-nan", KL, *BACKWARD, cheap=True, recalls=BACKWARD
+    "by-default-a-0-in-kldivlosss-target-makes-the-targets-gradient-nan",
+    KL,
+    *BACKWARD,
+    cheap=True,
+    steady=True,
+    recalls=BACKWARD,
 )
 def kl_trains_a_target_of_0(seen: Seen) -> Iterable[Bite] | None:
     """Mutual learning or a symmetric KL, where a softmax has rounded down to 0. One that is not trained is none."""
@@ -148,7 +153,7 @@ def kl_trains_a_target_of_0(seen: Seen) -> Iterable[Bite] | None:
     return None
 
 
-@watch("if-both-sides-mask-a-class-by--inf-kldivloss-is-nan-but-still-trains", KL, cheap=True)
+@watch("if-both-sides-mask-a-class-by--inf-kldivloss-is-nan-but-still-trains", KL, cheap=True, steady=True)
 def kl_of_a_class_that_both_mask(seen: Seen) -> Bite | None:
     """Logits filled with -inf on both sides. Losses of single elements, of which these are left out, are none."""
     input, target = _inputs(seen)
@@ -209,7 +214,7 @@ def counts_without_a_rate(seen: Seen) -> Bite | None:
     return Bite(f"{what}: no rate is that small", f"{seen.about('target')} · pass the counts themselves")
 
 
-@watch("with-log_inputfalse-poissonnllloss-drives-a-rate-below--eps-down", POISSON, cheap=True)
+@watch("with-log_inputfalse-poissonnllloss-drives-a-rate-below--eps-down", POISSON, cheap=True, steady=True)
 def rate_below_0(seen: Seen) -> Bite | None:
     """A linear layer's output as the rate."""
     if seen["log_input"] or not may_be_infinite(seen):

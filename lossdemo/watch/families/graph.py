@@ -96,7 +96,7 @@ def _held(number: int, place: Place | None, again: str = "") -> Bite:
     )
 
 
-@watch("torchtensor-of-losses-drops-their-graph-and-torchstack-keeps-it", BACKWARD, cheap=True)
+@watch("torchtensor-of-losses-drops-their-graph-and-torchstack-keeps-it", BACKWARD, cheap=True, steady=True)
 def backward_of_a_tensor_made_anew(seen: Seen) -> Bite | None:
     """`torch.tensor(losses, requires_grad=True)`, or `requires_grad_()` on a loss without graph, to silence an error.
 

@@ -116,7 +116,9 @@ def never_steps(seen: Seen) -> Iterator[Bite]:
             )
 
 
-@watch("on-a-used-up-generator-clip_grad_norm_-clips-nothing-and-only-warns", *CLIPS, before=True, cheap=True)
+@watch(
+    "on-a-used-up-generator-clip_grad_norm_-clips-nothing-and-only-warns", *CLIPS, before=True, cheap=True, steady=True
+)
 def clips_a_used_up_generator(seen: Seen) -> Bite | None:
     """`model.parameters()` kept in a variable, and given to an optimizer first. A new one each time is right."""
     parameters = seen["parameters"]
@@ -133,7 +135,7 @@ def _anew(seen: Seen) -> str:
     return f"{seen.about('parameters')} · call model.parameters() anew each time"
 
 
-@watch(TOGETHER, *CLIPS, cheap=True)
+@watch(TOGETHER, *CLIPS, cheap=True, steady=True)
 def clips_after_the_step(seen: Seen) -> Bite | None:
     """Clipping one line too late. To log a norm, with a bound that it never passes, is none."""
     clipped = [used for window in ledger(seen.history).windows for used in window.clipped.values()]

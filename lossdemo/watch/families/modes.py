@@ -113,6 +113,7 @@ def _stayed(layers: list[Layer], place: Place) -> Bite:
     "with-dropout-a-batch-can-cost-more-in-training-mode-than-in-eval",
     *(F + name for name in ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout")),
     cheap=True,
+    steady=True,
 )
 def drops_entries_in_eval(seen: Seen) -> Bite | None:
     """`F.dropout(x)` in a module's `forward`: its default is `training=True`. Written out, it is meant."""
@@ -192,6 +193,7 @@ class Norm:
     *(F + name for name in (*LOSSES, "binary_cross_entropy_with_logits")),
     END,
     cheap=True,
+    recalls=tuple(F + name for name in (*LOSSES, "binary_cross_entropy_with_logits")),
 )
 def validates_in_training_mode(seen: Seen) -> Iterable[Bite] | None:
     """A validation loss under `no_grad` without `model.eval()`. Fakes made so, and averages made anew, have no loss."""

@@ -323,6 +323,7 @@ def log_softmax_over_another_dimension(seen: Seen) -> Bite | None:
     F + "nll_loss",
     BACKWARD,
     cheap=True,
+    steady=True,
     recalls=(BACKWARD,),
 )
 def mean_of_no_labels(seen: Seen) -> Iterator[Bite]:
@@ -384,7 +385,12 @@ def chunks_of_no_labels(seen: Seen) -> Bite | None:
     )
 
 
-@watch("a--inf-logit-masks-a-class-for-unsmoothed-index-targets-of-other-classes", F + "cross_entropy", cheap=True)
+@watch(
+    "a--inf-logit-masks-a-class-for-unsmoothed-index-targets-of-other-classes",
+    F + "cross_entropy",
+    cheap=True,
+    steady=True,
+)
 def masked_class_in_the_target(seen: Seen) -> Bite | None:
     """Classes masked with -inf that have a share of the target, by the label, smoothing, or probabilities.
 

@@ -426,6 +426,7 @@ def _fault(seen: Seen, kind: str) -> Bite | None:
     "torch.nn.utils.clip_grad_norm_",
     STEP,
     cheap=True,
+    steady=True,
 )
 def clips_an_infinite_gradient_and_steps(seen: Seen) -> Bite | None:
     """Clipping as a guard against overflow. A step that is left out when the norm is not finite is right."""
@@ -475,7 +476,7 @@ def _nan_in_a_row(seen: Seen) -> Bite | None:
     return Bite(f"{fault.what}; it is so at 3 steps in a row, and the parameters stay finite", advice, fault.place)
 
 
-@watch("the-first-nan-or-infinite-tensor-of-a-step-tells-where-to-look", STEP, cheap=True)
+@watch("the-first-nan-or-infinite-tensor-of-a-step-tells-where-to-look", STEP, cheap=True, steady=True)
 def a_step_makes_parameters_not_finite(seen: Seen) -> Bite | None:
     """A loss, or a gradient, that is not finite, and a step all the same. A step that is skipped does no harm."""
     state = _state(seen)

@@ -378,7 +378,7 @@ def a_step_leaves_gradients(seen: Seen) -> None:
             known.never, known.names = {id(p) for p in never}, seen.history.names(never)
 
 
-@record(*LOSSES, "torch.autograd.grad")
+@record(*LOSSES, "torch.autograd.grad", steady=True)
 def a_loss_is_computed(seen: Seen) -> None:
     """How many losses have a graph, and whether a gradient is taken otherwise than by backward."""
     shared = seen.history.shared["losses"]

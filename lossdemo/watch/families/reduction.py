@@ -202,7 +202,12 @@ def _empty(seen: Seen) -> Bite | None:
 
 
 @watch(
-    "the-mean-of-mse-over-an-empty-batch-is-nan-and-its-gradient-zero", *MEANS, *BACKWARD, cheap=True, recalls=BACKWARD
+    "the-mean-of-mse-over-an-empty-batch-is-nan-and-its-gradient-zero",
+    *MEANS,
+    *BACKWARD,
+    cheap=True,
+    steady=True,
+    recalls=BACKWARD,
 )
 def mean_of_nothing(seen: Seen) -> Iterable[Bite] | None:
     """A filter that leaves no sample of a batch, and the loss is trained on. A loss that is replaced is none."""
@@ -219,7 +224,14 @@ def measured_mean_of_nothing(seen: Seen) -> Bite | None:
     return _empty(seen) if _is_empty(seen) and not seen.result.requires_grad else None
 
 
-@watch("loss--masksum--masksum-has-nan-gradients-if-mask-is-all-zero", *BACKWARD, HOOKS, before=True, cheap=True)
+@watch(
+    "loss--masksum--masksum-has-nan-gradients-if-mask-is-all-zero",
+    *BACKWARD,
+    HOOKS,
+    before=True,
+    cheap=True,
+    steady=True,
+)
 def division_by_an_empty_mask(seen: Seen) -> Bite | None:
     """A batch whose mask keeps nothing. Where the entries are chosen by index, a loss that is replaced is none."""
     if seen.moment != HOOKS and not is_turn(seen) and not any(_is_nan(root) for root in roots(seen)):

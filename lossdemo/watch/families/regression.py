@@ -62,7 +62,7 @@ def pairs_in_words(seen: Seen, out: torch.Size) -> Bite:
     )
 
 
-@watch("mse-mae-huber-and-smoothl1-pair-n-1-with-n-and-only-warn", *FOUR, cheap=True)
+@watch("mse-mae-huber-and-smoothl1-pair-n-1-with-n-and-only-warn", *FOUR, cheap=True, steady=True)
 def pairs_each_prediction_with_each_target(seen: Seen) -> Bite | None:
     """A model's last dimension of 1 against flat targets.
 
@@ -153,7 +153,12 @@ def _one_for_all(errors: Tensor) -> bool:
 
 
 @watch(
-    "a-nan-target-makes-mses-gradients-nan-behind-a-mask-of-zeros-too", *FOUR, *BACKWARD, cheap=True, recalls=BACKWARD
+    "a-nan-target-makes-mses-gradients-nan-behind-a-mask-of-zeros-too",
+    *FOUR,
+    *BACKWARD,
+    cheap=True,
+    steady=True,
+    recalls=BACKWARD,
 )
 def target_that_is_nan(seen: Seen) -> Iterable[Bite] | None:
     """A missing measurement, or 0/0 in the targets. A batch that is left out for its NaN loss is none.
@@ -187,7 +192,12 @@ def column_of_targets_that_is_nan(seen: Seen) -> Bite | None:
 
 
 @watch(
-    "an-infinite-target-makes-mses-gradient-infinite-not-that-of-mae", FOUR[0], *BACKWARD, cheap=True, recalls=BACKWARD
+    "an-infinite-target-makes-mses-gradient-infinite-not-that-of-mae",
+    FOUR[0],
+    *BACKWARD,
+    cheap=True,
+    steady=True,
+    recalls=BACKWARD,
 )
 def target_that_is_infinite_under_mse(seen: Seen) -> Iterable[Bite] | None:
     """The logarithm of 0, or a division by it, in the targets. A batch that is left out for its loss is none."""

@@ -177,6 +177,7 @@ def ctc_drops_samples(seen: Seen) -> Bite | None:
     CTC,
     BACKWARD,
     cheap=True,
+    steady=True,
     recalls=(BACKWARD,),
 )
 def backward_from_an_infinite_ctc_loss(seen: Seen) -> Iterator[Bite]:
