@@ -1,12 +1,12 @@
-"""What a script has done so far: its optimizers, backwards and steps, in their order. Nothing of it is kept alive."""
+"""What a script has done so far: its optimizers, backwards and steps. Nothing of it is kept alive."""
 
 from __future__ import annotations
 
 import gc
 import weakref
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,23 +16,14 @@ from lossdemo.watch.definition import STEP
 from lossdemo.watch.graph import leaves
 from lossdemo.watch.place import Place
 
+BACKWARD = "torch.autograd.backward"
+MADE_OPTIMIZER = "torch.optim.Optimizer.__init__"
+SCALER_STEP = "torch.amp.GradScaler.step"
 SCHEDULE = "torch.optim.lr_scheduler.LRScheduler.step"
-KEPT = 1000  # events that are remembered
+TRAIN = "torch.nn.Module.train"
+# The calls that are seen whatever watches there are.
+OBSERVED = frozenset([BACKWARD, MADE_OPTIMIZER, SCALER_STEP, SCHEDULE, STEP, TRAIN])
 WALKED = 5  # backwards of each place whose graph is walked, before it is every N-th alone
-
-
-class Event(NamedTuple):
-    """Something that a training does.
-
-    `kind` is made, backward, clip, scale, unscale, step, scaler step, update, schedule, train or eval.
-    `subject` is the id of the optimizer, scheduler, scaler, module or loss. `step` is how many steps all optimizers
-    had taken before.
-    """
-
-    kind: str
-    subject: int
-    step: int
-    place: Place
 
 
 class Optimizer:
@@ -57,14 +48,15 @@ class Parameter:
 
 
 class History:
-    """The events of a script, its optimizers, and the parameters that its losses reach.
+    """The steps of a script, its optimizers, and the parameters that its losses reach.
 
     `shared` holds a dict by name, for watches that remember something together.
     """
 
     def __init__(self, every: int, *, is_complete: bool = False) -> None:
         self.every, self.steps, self.backwards = every, 0, 0
-        self.events: deque[Event] = deque(maxlen=KEPT)
+        self.last_backward: Place | None = None
+        self.scaled: set[int] = set()  # the ids of optimizers that a GradScaler was asked to step
         self.optimizers: dict[int, Optimizer] = {}
         self.parameters: dict[int, Parameter] = {}
         self.told: set[str] = set()  # the claims that have been found, ignored ones as well
@@ -88,18 +80,17 @@ class History:
 
     def observe(self, moment: str, call: Call, place: Place) -> None:
         """Take in a call of one of OBSERVED that has returned."""
-        kind, subject = OBSERVED[moment]
-        what: Any = call.get(subject)
-        if kind == "train" and not call.get("mode", True):
-            kind = "eval"
-        self.events.append(Event(kind, id(what), self.steps, place))
-        if kind == "made":
+        if moment == MADE_OPTIMIZER:
             self._walked.clear()  # another training begins, maybe at the same lines
-        if kind in ("made", "step"):
-            self.optimizer(what, place).steps += kind == "step"
-        self.steps += kind == "step"
-        if kind == "backward":
+            self.optimizer(call["self"], place)
+        elif moment == STEP:
+            self.optimizer(call["self"], place).steps += 1
+            self.steps += 1
+        elif moment == BACKWARD:
+            self.last_backward = place
             self._backward(call, place)
+        elif moment == SCALER_STEP:
+            self.scaled.add(id(call["optimizer"]))
 
     def _backward(self, call: Call, place: Place) -> None:
         self.backwards += 1
@@ -148,18 +139,3 @@ def _named(module: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 MADE = ("__init__", "__setstate__")  # what makes a module or an optimizer, a copy and one that is read included
-
-# What each observed call is, and which argument it is about.
-OBSERVED: dict[str, tuple[str, str]] = {
-    "torch.optim.Optimizer.__init__": ("made", "self"),
-    STEP: ("step", "self"),
-    "torch.autograd.backward": ("backward", "tensors"),
-    "torch.nn.utils.clip_grad_norm_": ("clip", "parameters"),
-    "torch.nn.utils.clip_grad_value_": ("clip", "parameters"),
-    "torch.amp.GradScaler.scale": ("scale", "self"),
-    "torch.amp.GradScaler.unscale_": ("unscale", "optimizer"),
-    "torch.amp.GradScaler.step": ("scaler step", "optimizer"),
-    "torch.amp.GradScaler.update": ("update", "self"),
-    SCHEDULE: ("schedule", "self"),
-    "torch.nn.Module.train": ("train", "self"),
-}

@@ -26,7 +26,7 @@ from lossdemo.verify.patch import NoSuchTarget
 from lossdemo.watch import taps
 from lossdemo.watch.definition import END, RECORDS, STEP, WATCHES, Bite, Watch
 from lossdemo.watch.findings import Finding, Findings
-from lossdemo.watch.history import MADE, OBSERVED, SCHEDULE, History
+from lossdemo.watch.history import MADE, MADE_OPTIMIZER, OBSERVED, SCHEDULE, TRAIN, History
 from lossdemo.watch.place import Place, here
 from lossdemo.watch.seen import Seen
 
@@ -272,7 +272,7 @@ class Watcher:
 
 
 # For how many steps cheap watches look after such a call.
-WAKING = {"torch.optim.Optimizer.__init__": LONG, "torch.nn.Module.train": IN_A_ROW}
+WAKING = {MADE_OPTIMIZER: LONG, TRAIN: IN_A_ROW}
 
 
 def _is_finite(value: Any) -> bool:

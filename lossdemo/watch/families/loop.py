@@ -55,13 +55,6 @@ def clears_gradients_before_they_are_used(seen: Seen) -> Bite | None:
     )
 
 
-class _Evaluations:
-    """The backwards within one step of LBFGS: how many, and how many found the gradients of the one before."""
-
-    def __init__(self, before: int) -> None:
-        self.before, self.backwards, self.kept = before, 0, 0
-
-
 @watch(CLEARS, STEP, cheap=True)
 def does_not_clear_gradients_in_a_closure(seen: Seen) -> Bite | None:
     """A closure for LBFGS without `zero_grad`. A closure that adds up batches, and clears them first, is right."""
@@ -103,7 +96,7 @@ def steps_on_a_gradient_that_another_optimizer_used(seen: Seen) -> Bite | None:
 @watch("step-moves-the-parameters-the-loss-and-backward-alone-do-not", END)
 def never_steps(seen: Seen) -> Iterator[Bite]:
     """A loop without `optimizer.step()`, or without its parentheses. To log gradients, or to attack, is none."""
-    if any(event.kind == "scaler step" for event in seen.history.events):
+    if seen.history.scaled:
         return
     for window in ledger(seen.history).windows:
         waits = window.steps or window.steps_meanwhile

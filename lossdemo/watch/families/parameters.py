@@ -397,7 +397,7 @@ def steps_that_never_find_a_gradient(seen: Seen) -> list[Bite] | None:
     losses, bites = seen.history.shared["losses"], []
     if losses.get("grad") or {MADE_ANEW, *UNHELD} & seen.history.told:
         return None
-    last = next((event.place for event in reversed(seen.history.events) if event.kind == "backward"), None)
+    last = seen.history.last_backward
     for known in _gradients(seen).values():
         backwards = seen.history.backwards - known.backwards
         if known.had or not known.never or not known.is_alone or known.steps < 3:

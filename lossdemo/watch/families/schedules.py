@@ -104,7 +104,7 @@ def a_schedule_moves_on(seen: Seen) -> None:
     scheduler = seen["self"]
     course.calls, course.loaded, course.at = course.calls + 1, None, seen.place
     if course.calls == 1:
-        skipped = any(e.kind == "scaler step" and e.subject == id(scheduler.optimizer) for e in seen.history.events)
+        skipped = id(scheduler.optimizer) in seen.history.scaled
         course.first = seen.place
         course.early = window.taken == 0 and not skipped and seen.get("epoch") is None
         course.backwards = window.backwards
