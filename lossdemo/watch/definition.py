@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 END = "the end"  # the moment when the script, the block or the test is over
 STEP = "torch.optim.Optimizer.step"  # of every optimizer, whatever class defines its step
+BACKWARD, GRAD = "torch.autograd.backward", "torch.autograd.grad"
+MADE = "torch.optim.Optimizer.__init__"
+TRAIN = "torch.nn.Module.train"  # and `eval`, which calls it
 
 
 class Bite(NamedTuple):

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossdemo.watch.definition import Bite
+from lossdemo.watch.definition import BACKWARD, GRAD, Bite
 from lossdemo.watch.graph import nodes
 from lossdemo.watch.seen import Seen
 
-BACKWARD = ("torch.autograd.backward", "torch.autograd.grad")
+GRADIENTS = (BACKWARD, GRAD)
 HOOKS = "torch.autograd.graph.saved_tensors_hooks.__enter__"
 FIRST, EVERY, KEPT = 5, 20, 100
 

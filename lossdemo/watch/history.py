@@ -12,17 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from lossdemo.verify.mutant import Call
-from lossdemo.watch.definition import STEP
+from lossdemo.watch.definition import BACKWARD, MADE, STEP, TRAIN
 from lossdemo.watch.graph import leaves
 from lossdemo.watch.place import Place
 
-BACKWARD = "torch.autograd.backward"
-MADE_OPTIMIZER = "torch.optim.Optimizer.__init__"
 SCALER_STEP = "torch.amp.GradScaler.step"
 SCHEDULE = "torch.optim.lr_scheduler.LRScheduler.step"
-TRAIN = "torch.nn.Module.train"
 # The calls that are seen whatever watches there are.
-OBSERVED = frozenset([BACKWARD, MADE_OPTIMIZER, SCALER_STEP, SCHEDULE, STEP, TRAIN])
+OBSERVED = frozenset([BACKWARD, MADE, SCALER_STEP, SCHEDULE, STEP, TRAIN])
 WALKED = 5  # backwards of each place whose graph is walked, before it is every N-th alone
 
 
@@ -80,7 +77,7 @@ class History:
 
     def observe(self, moment: str, call: Call, place: Place) -> None:
         """Take in a call of one of OBSERVED that has returned."""
-        if moment == MADE_OPTIMIZER:
+        if moment == MADE:
             self._walked.clear()  # another training begins, maybe at the same lines
             self.optimizer(call["self"], place)
         elif moment == STEP:
@@ -138,4 +135,4 @@ def _named(module: nn.Module) -> list[tuple[str, Tensor]]:
     return list(module.named_parameters(remove_duplicate=False))
 
 
-MADE = ("__init__", "__setstate__")  # what makes a module or an optimizer, a copy and one that is read included
+MAKERS = ("__init__", "__setstate__")  # what makes a module or an optimizer, a copy and one that is read included

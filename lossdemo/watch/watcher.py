@@ -24,9 +24,9 @@ from torch.optim import Optimizer
 from lossdemo.verify.mutant import Call, arguments
 from lossdemo.verify.patch import NoSuchTarget
 from lossdemo.watch import taps
-from lossdemo.watch.definition import END, RECORDS, STEP, WATCHES, Bite, Watch
+from lossdemo.watch.definition import END, MADE, RECORDS, STEP, TRAIN, WATCHES, Bite, Watch
 from lossdemo.watch.findings import Finding, Findings
-from lossdemo.watch.history import MADE, MADE_OPTIMIZER, OBSERVED, SCHEDULE, TRAIN, History
+from lossdemo.watch.history import MAKERS, OBSERVED, SCHEDULE, History
 from lossdemo.watch.place import Place, here
 from lossdemo.watch.seen import Seen
 
@@ -231,7 +231,7 @@ class Watcher:
                             look = partial(self.look, moment)
                             for function in taps.functions(moment.name):
                                 self._stack.callback(taps.tap(function, look, moment.before))
-                for function in (_made(kind, name) for kind in (nn.Module, Optimizer) for name in MADE):
+                for function in (_made(kind, name) for kind in (nn.Module, Optimizer) for name in MAKERS):
                     self._stack.callback(taps.tap(function, self._make, False))
                 self._hook()
                 _ACTIVE.append(self)
@@ -272,7 +272,7 @@ class Watcher:
 
 
 # For how many steps cheap watches look after such a call.
-WAKING = {MADE_OPTIMIZER: LONG, TRAIN: IN_A_ROW}
+WAKING = {MADE: LONG, TRAIN: IN_A_ROW}
 
 
 def _is_finite(value: Any) -> bool:

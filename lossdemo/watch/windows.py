@@ -9,13 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lossdemo.watch.definition import STEP, record
+from lossdemo.watch.definition import BACKWARD, MADE, STEP, TRAIN, record
 from lossdemo.watch.history import History
 from lossdemo.watch.place import Place
 from lossdemo.watch.seen import Seen
 
-BACKWARD = "torch.autograd.backward"
-MADE = "torch.optim.Optimizer.__init__"
 CLIPS = ("torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_value_")
 UNSCALE = "torch.amp.GradScaler.unscale_"
 FIRST, EVERY, IN_A_ROW = 6, 20, 3  # steps whose gradients are looked at: the first, and some in a row now and then
@@ -315,7 +313,7 @@ def a_step_is_over(seen: Seen) -> None:
                 window.used[key] = mark(grad)
 
 
-@record("torch.utils.data.DataLoader.__iter__", "torch.nn.Module.train")
+@record("torch.utils.data.DataLoader.__iter__", TRAIN)
 def an_epoch_begins(seen: Seen) -> None:
     """Gradients that no step has used yet."""
     for window in ledger(seen.history).windows:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from lossdemo.watch.definition import STEP, Bite, record, watch
+from lossdemo.watch.definition import BACKWARD, STEP, Bite, record, watch
 from lossdemo.watch.seen import Seen
-from lossdemo.watch.windows import BACKWARD, Mark, gradient, has_slope, ledger, mark, window_of
+from lossdemo.watch.windows import Mark, gradient, has_slope, ledger, mark, window_of
 
 CLIP = "torch.nn.utils.clip_grad_norm_"
 FEW, CALLS = 4, 8  # parameters, and calls of clipping, that are looked at

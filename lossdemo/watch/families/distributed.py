@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossdemo.watch.definition import END, STEP, Bite, watch
+from lossdemo.watch.definition import BACKWARD, END, STEP, Bite, watch
 from lossdemo.watch.graph import leaves, nodes
 from lossdemo.watch.place import Place
 from lossdemo.watch.seen import Seen, shape
 
 DDP = "torch.nn.parallel.DistributedDataParallel."
-BACKWARD = "torch.autograd.backward"
 ROUNDS = 10
 BY_HAND = "by hand"
 COLLECTIVES = tuple(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lossdemo.watch.definition import Bite, watch
 from lossdemo.watch.families.regression import F, of_one_batch, paired, pairs_in_words
-from lossdemo.watch.gradients import BACKWARD, follow, is_turn, many, may_be_infinite, reached
+from lossdemo.watch.gradients import GRADIENTS, follow, is_turn, many, may_be_infinite, reached
 from lossdemo.watch.graph import VIEWS, made_by, operation
 from lossdemo.watch.seen import Seen, shape
 
@@ -134,14 +134,14 @@ def teacher_that_gets_a_gradient(seen: Seen) -> Bite | None:
 @watch(
     "by-default-a-0-in-kldivlosss-target-makes-the-targets-gradient-nan",
     KL,
-    *BACKWARD,
+    *GRADIENTS,
     cheap=True,
     steady=True,
-    recalls=BACKWARD,
+    recalls=GRADIENTS,
 )
 def kl_trains_a_target_of_0(seen: Seen) -> Iterable[Bite] | None:
     """Mutual learning or a symmetric KL, where a softmax has rounded down to 0. One that is not trained is none."""
-    if seen.moment in BACKWARD:
+    if seen.moment in GRADIENTS:
         return reached(seen)
     target = seen["target"]
     if seen["log_target"] or not target.requires_grad or not is_turn(seen):

@@ -9,13 +9,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lossdemo.watch.definition import END, STEP, Bite, watch
+from lossdemo.watch.definition import BACKWARD, END, STEP, Bite, watch
 from lossdemo.watch.graph import leaves, nodes, operation
 from lossdemo.watch.place import Place
 from lossdemo.watch.saved import marks
 from lossdemo.watch.seen import Seen, shape
 
-BACKWARD = "torch.autograd.backward"
 TOTAL = "a-recorded-sum-of-losses-keeps-the-graph-of-each-sum-item-instead"
 ROUND = 7  # graphs that a total holds at the end of each epoch, and lets go again
 DOZENS = 24  # steps whose graphs are alive at once, of losses that a backward has done with

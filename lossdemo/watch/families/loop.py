@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
-from lossdemo.watch.definition import END, STEP, Bite, record, watch
+from lossdemo.watch.definition import END, MADE, STEP, Bite, record, watch
 from lossdemo.watch.graph import VIEWS, operation
 from lossdemo.watch.place import Place
 from lossdemo.watch.seen import Seen
-from lossdemo.watch.windows import CLIPS, EVERY, FIRST, MADE, has_slope, ledger, window_of
+from lossdemo.watch.windows import CLIPS, EVERY, FIRST, has_slope, ledger, window_of
 
 ADDED = "torch.optim.Optimizer.add_param_group"
 CLEARS = "zero_grad-may-stand-anywhere-but-between-backward-and-step"

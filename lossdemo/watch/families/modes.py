@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossdemo.watch.definition import END, Bite, watch
+from lossdemo.watch.definition import END, TRAIN, Bite, watch
 from lossdemo.watch.history import Optimizer
 from lossdemo.watch.place import Place
 from lossdemo.watch.seen import Seen
@@ -19,7 +19,6 @@ from lossdemo.watch.seen import Seen
 F = "torch.nn.functional."
 BATCHNORM = "torch.nn.modules.batchnorm._BatchNorm.forward"
 DROPOUT = "torch.nn.modules.dropout._DropoutNd.forward"
-TRAIN = "torch.nn.Module.train"
 AVERAGED = "torch.optim.swa_utils.AveragedModel."
 LOSSES = ("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy")
 

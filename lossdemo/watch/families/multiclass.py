@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossdemo.watch.definition import END, Bite, watch
+from lossdemo.watch.definition import BACKWARD, END, Bite, watch
 from lossdemo.watch.families.binary import LOGITS, PROBABILITIES, SUBSETS, F, entries_from, number
 from lossdemo.watch.graph import VIEWS, nodes, operation, origin
 from lossdemo.watch.place import Place
 from lossdemo.watch.seen import Seen, shape
 
-BACKWARD = "torch.autograd.backward"
 SCORES = ("Addmm", "Mm", "Convolution", "AccumulateGrad")  # what a linear layer, a convolution and a parameter are
 NLL = ("NllLoss", "NllLoss2D", "NllLossNd")
 ORDERLY = frozenset(["View", "UnsafeView", "Reshape", "ReshapeAlias", "Clone", "Contiguous", "Alias", "ToCopy"])

@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lossdemo.watch.definition import STEP, Bite, record, watch
+from lossdemo.watch.definition import BACKWARD, GRAD, STEP, Bite, record, watch
 from lossdemo.watch.graph import VIEWS, leaves, nodes, operation
 from lossdemo.watch.history import History
 from lossdemo.watch.place import Place
 from lossdemo.watch.saved import all_saved, saved
 from lossdemo.watch.seen import Seen
 
-BACKWARD, GRAD = "torch.autograd.backward", "torch.autograd.grad"
 FIRST, SMALL = 5, 150  # graphs that are read at each place, and nodes of one that is read at every backward
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lossdemo.watch.definition import Bite, watch
+from lossdemo.watch.definition import BACKWARD, Bite, watch
 from lossdemo.watch.graph import leaves, operation
 from lossdemo.watch.seen import Seen, shape
 
@@ -33,7 +33,7 @@ def _has_a_constant_term(loss: Tensor) -> bool:
     return False
 
 
-@watch("a-penalty-on-autogradgrad-has-no-gradient-without-create_graph", GRAD, "torch.autograd.backward", note=True)
+@watch("a-penalty-on-autogradgrad-has-no-gradient-without-create_graph", GRAD, BACKWARD, note=True)
 def adds_a_constant_beside_a_slope_without_a_graph(seen: Seen) -> Bite | None:
     """WGAN-GP's or R1's penalty without `create_graph=True`. A slope for an attack or a saliency map needs no graph.
 

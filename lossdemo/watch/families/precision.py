@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lossdemo.watch.definition import END, STEP, Bite, watch
+from lossdemo.watch.definition import BACKWARD, END, STEP, Bite, watch
 from lossdemo.watch.graph import leaves
 from lossdemo.watch.place import Place
 from lossdemo.watch.saved import marked, marks
 from lossdemo.watch.seen import Seen
 
-BACKWARD = "torch.autograd.backward"
 SCALER = "torch.amp.GradScaler."
 SCALE, UNSCALE, SCALER_STEP = SCALER + "scale", SCALER + "unscale_", SCALER + "step"
 ASKED = SCALER + "get_scale"  # who asks for the scale divides by it himself

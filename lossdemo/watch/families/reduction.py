@@ -12,7 +12,7 @@ from torch import Tensor
 from lossdemo.watch.definition import Bite, watch
 from lossdemo.watch.families.regression import FOUR, F, overflow
 from lossdemo.watch.gradients import (
-    BACKWARD,
+    GRADIENTS,
     HOOKS,
     follow,
     is_turn,
@@ -204,14 +204,14 @@ def _empty(seen: Seen) -> Bite | None:
 @watch(
     "the-mean-of-mse-over-an-empty-batch-is-nan-and-its-gradient-zero",
     *MEANS,
-    *BACKWARD,
+    *GRADIENTS,
     cheap=True,
     steady=True,
-    recalls=BACKWARD,
+    recalls=GRADIENTS,
 )
 def mean_of_nothing(seen: Seen) -> Iterable[Bite] | None:
     """A filter that leaves no sample of a batch, and the loss is trained on. A loss that is replaced is none."""
-    if seen.moment in BACKWARD:
+    if seen.moment in GRADIENTS:
         return reached(seen, nan=True)
     if _is_empty(seen):
         follow(seen, _empty(seen))
@@ -226,7 +226,7 @@ def measured_mean_of_nothing(seen: Seen) -> Bite | None:
 
 @watch(
     "loss--masksum--masksum-has-nan-gradients-if-mask-is-all-zero",
-    *BACKWARD,
+    *GRADIENTS,
     HOOKS,
     before=True,
     cheap=True,
@@ -265,7 +265,7 @@ def _divided(node: Any) -> int | None:
 
 
 @watch(
-    "a-masked-mean-over-all-elements-scales-gradients-by-the-share-it-keeps", *BACKWARD, HOOKS, before=True, note=True
+    "a-masked-mean-over-all-elements-scales-gradients-by-the-share-it-keeps", *GRADIENTS, HOOKS, before=True, note=True
 )
 def mean_over_what_a_mask_leaves_out(seen: Seen) -> Bite | None:
     """`(losses * mask).mean()` of a mask of zeros and ones. A mean over all that is meant looks the same."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lossdemo.watch.definition import END, Bite, record, watch
 from lossdemo.watch.gradients import (
-    BACKWARD,
+    GRADIENTS,
     HOOKS,
     follow,
     is_turn,
@@ -97,7 +97,7 @@ def _compared(seen: Seen) -> bool:
     return operation(wide.grad_fn) == "Unsqueeze" or (wide._base is not None and wide._base.ndim < wide.ndim)
 
 
-@watch("mse-of-n-1-against-n-teaches-the-mean-of-all-targets", *BACKWARD, HOOKS, before=True)
+@watch("mse-of-n-1-against-n-teaches-the-mean-of-all-targets", *GRADIENTS, HOOKS, before=True)
 def squares_by_hand_of_all_pairs(seen: Seen) -> Bite | None:
     """`((model(x) - y) ** 2).mean()` of (N, 1) and (N,). Pairs of two sets, or made by `[:, None]`, may be meant."""
     for node in top(seen):
@@ -155,17 +155,17 @@ def _one_for_all(errors: Tensor) -> bool:
 @watch(
     "a-nan-target-makes-mses-gradients-nan-behind-a-mask-of-zeros-too",
     *FOUR,
-    *BACKWARD,
+    *GRADIENTS,
     cheap=True,
     steady=True,
-    recalls=BACKWARD,
+    recalls=GRADIENTS,
 )
 def target_that_is_nan(seen: Seen) -> Iterable[Bite] | None:
     """A missing measurement, or 0/0 in the targets. A batch that is left out for its NaN loss is none.
 
     Nor is it one that MAE has a NaN among the losses of single elements, of which others are chosen.
     """
-    if seen.moment in BACKWARD:
+    if seen.moment in GRADIENTS:
         return reached(seen)
     both = _two(seen)
     if not both or not may_be_infinite(seen) or (seen.moment == FOUR[1] and seen["reduction"] == "none"):
@@ -194,14 +194,14 @@ def column_of_targets_that_is_nan(seen: Seen) -> Bite | None:
 @watch(
     "an-infinite-target-makes-mses-gradient-infinite-not-that-of-mae",
     FOUR[0],
-    *BACKWARD,
+    *GRADIENTS,
     cheap=True,
     steady=True,
-    recalls=BACKWARD,
+    recalls=GRADIENTS,
 )
 def target_that_is_infinite_under_mse(seen: Seen) -> Iterable[Bite] | None:
     """The logarithm of 0, or a division by it, in the targets. A batch that is left out for its loss is none."""
-    if seen.moment in BACKWARD:
+    if seen.moment in GRADIENTS:
         return reached(seen)
     follow(seen, _infinite(seen, "the loss is infinite, and so is its gradient"))
     return None
@@ -246,7 +246,7 @@ def mse_beyond_float16(seen: Seen) -> Bite | None:
     )
 
 
-@watch("in-float16-mse-is-infinite-from-an-error-of-256-on-mae-is-not", *BACKWARD, HOOKS, before=True)
+@watch("in-float16-mse-is-infinite-from-an-error-of-256-on-mae-is-not", *GRADIENTS, HOOKS, before=True)
 def square_beyond_float16(seen: Seen) -> Bite | None:
     """The same as a formula, `((prediction - target) ** 2).mean()`. Autocast squares in float32."""
     for node in top(seen):
@@ -259,7 +259,7 @@ def square_beyond_float16(seen: Seen) -> Bite | None:
     return None
 
 
-@watch("the-root-of-mse-has-a-nan-gradient-where-the-fit-is-perfect", *BACKWARD, HOOKS, before=True, cheap=True)
+@watch("the-root-of-mse-has-a-nan-gradient-where-the-fit-is-perfect", *GRADIENTS, HOOKS, before=True, cheap=True)
 def root_of_an_mse_of_0(seen: Seen) -> Bite | None:
     """RMSE where the fit is perfect, of a batch or of each row. Behind `torch.where` it is as bad."""
     zero, all = _roots_at_0(seen, "mean")
@@ -269,7 +269,7 @@ def root_of_an_mse_of_0(seen: Seen) -> Bite | None:
     return Bite(f"{what}: its gradient is NaN there", "write (mse + 1e-8).sqrt(), or take vector_norm(error)")
 
 
-@watch("xsquaresumsqrt-has-gradient-nan-at-0-xnorm-has-0", *BACKWARD, HOOKS, before=True, cheap=True)
+@watch("xsquaresumsqrt-has-gradient-nan-at-0-xnorm-has-0", *GRADIENTS, HOOKS, before=True, cheap=True)
 def root_of_a_sum_of_squares_of_0(seen: Seen) -> Bite | None:
     """A length or a distance by hand, of zeros or of two equal vectors. One whose square is kept from 0 is none."""
     zero, all = _roots_at_0(seen, "sum")

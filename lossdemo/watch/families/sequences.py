@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lossdemo.watch.definition import Bite, watch
+from lossdemo.watch.definition import BACKWARD, Bite, watch
 from lossdemo.watch.families.nan import is_told
 from lossdemo.watch.graph import made_by, nodes, operation
 from lossdemo.watch.saved import marked, marks, saved
 from lossdemo.watch.seen import Seen
 
 CTC = "torch.nn.functional.ctc_loss"
-BACKWARD = "torch.autograd.backward"
 LOGARITHMS = frozenset(["LogSoftmax", "Log", "Log2", "Log10", "Log1P", "Logsumexp", "LogSigmoid", "Logaddexp"])
 
 
